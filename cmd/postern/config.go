@@ -1,0 +1,228 @@
+package main
+
+import (
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is everything an operator can set. A field's tags are its whole documentation: `yaml` names it in the file,
+// the path in capitals names it in the environment (listen.tls.cert_file is POSTERN_LISTEN_TLS_CERT_FILE), `doc` explains
+// it, `enum`, `min` and `max` bound it. A field with `secret` may also be given as <name>_file (and POSTERN_…_FILE),
+// is never printed, and is refused on the command line, where other users could read it.
+type Config struct {
+	Issuer     string           `yaml:"issuer" doc:"The public URL of this server, exactly as tokens carry it in iss: https, no path, no trailing slash. http is accepted for localhost only."`
+	Listen     ListenConfig     `yaml:"listen" doc:"The public listener."`
+	Management ManagementConfig `yaml:"management" doc:"The operator's listener: /livez /readyz /metrics /version. Never expose it to the internet."`
+	Database   DatabaseConfig   `yaml:"database" doc:"Where everything durable is kept."`
+	Redis      RedisConfig      `yaml:"redis" doc:"Optional: keeps short-lived values and counters for many nodes."`
+	Secrets    SecretsConfig    `yaml:"secrets" doc:"The master key under which signing keys and other reversible secrets are sealed. Give exactly one of master, master_file and kms."`
+	Proxies    ProxiesConfig    `yaml:"proxies" doc:"Reverse proxies in front of this server."`
+	Password   PasswordConfig   `yaml:"password" doc:"Sign-in by password."`
+	Geo        GeoConfig        `yaml:"geo" doc:"Where addresses are, for the risk engine."`
+	Risk       RiskConfig       `yaml:"risk" doc:"What the risk engine does with what it sees."`
+	Sessions   SessionsConfig   `yaml:"sessions" doc:"How long a person stays signed in."`
+	Tokens     TokensConfig     `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
+	Keys       KeysConfig       `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
+	Audit      AuditConfig      `yaml:"audit" doc:"Checkpoints of the audit trail."`
+	Telemetry  TelemetryConfig  `yaml:"telemetry" doc:"Traces by OpenTelemetry; off where no endpoint is given."`
+	Log        LogConfig        `yaml:"log" doc:"Log lines on standard error."`
+}
+
+// ListenConfig is the public listener.
+type ListenConfig struct {
+	Address string    `yaml:"address" doc:"host:port to listen on."`
+	TLS     TLSConfig `yaml:"tls" doc:"Certificates, where this server terminates TLS itself."`
+	Drain   Duration  `yaml:"drain" min:"0s" max:"5m" doc:"How long requests under way may take to finish at shutdown."`
+}
+
+// TLSConfig is the certificate of a listener.
+type TLSConfig struct {
+	CertFile   string `yaml:"cert_file" doc:"PEM certificate chain. Read again when it changes."`
+	KeyFile    string `yaml:"key_file" doc:"PEM private key of cert_file."`
+	MinVersion string `yaml:"min_version" enum:"1.2,1.3" doc:"The lowest TLS version accepted."`
+}
+
+// ManagementConfig is the operator's listener.
+type ManagementConfig struct {
+	Address string `yaml:"address" doc:"host:port to listen on; empty switches it off."`
+}
+
+// DatabaseConfig names the engine.
+type DatabaseConfig struct {
+	Driver   string `yaml:"driver" enum:"sqlite,postgres" doc:"The engine."`
+	DSN      string `yaml:"dsn" secret:"url" doc:"sqlite: the path of the database file. postgres: postgres://user:password@host/database?sslmode=verify-full."`
+	MaxConns int    `yaml:"max_conns" min:"0" max:"1000" doc:"The most connections to PostgreSQL at once; 0 means four per processor."`
+	Migrate  bool   `yaml:"migrate" doc:"Apply pending migrations at start. Without it serve refuses to start while migrations are pending."`
+}
+
+// RedisConfig names the Redis server.
+type RedisConfig struct {
+	URL    string `yaml:"url" secret:"url" doc:"redis://user:password@host:6379/0, or rediss:// for TLS. Empty: short-lived values are kept in the database."`
+	Prefix string `yaml:"prefix" doc:"Put in front of every key."`
+}
+
+// SecretsConfig is the master key.
+type SecretsConfig struct {
+	Master   string    `yaml:"master" secret:"key" doc:"The master key: 32 bytes in base64, as 'postern secrets generate' prints it."`
+	Previous []string  `yaml:"previous" secret:"key" doc:"Earlier master keys, still able to open, until 'postern secrets rotate' has run."`
+	KMS      KMSConfig `yaml:"kms" doc:"A key management service that wraps data keys: HashiCorp Vault's transit engine or OpenBao."`
+}
+
+// KMSConfig is a transit engine.
+type KMSConfig struct {
+	URL   string `yaml:"url" doc:"Address of the transit mount, for example https://vault.example.com:8200/v1/transit."`
+	Key   string `yaml:"key" doc:"Name of the key in it."`
+	Token string `yaml:"token" secret:"key" doc:"Token that may encrypt and decrypt with that key."`
+}
+
+// ProxiesConfig names who may speak for a client's address.
+type ProxiesConfig struct {
+	Trusted []string `yaml:"trusted" doc:"CIDR ranges of reverse proxies that terminate TLS and report the client's address."`
+	Header  string   `yaml:"header" enum:"X-Forwarded-For,Forwarded,X-Real-IP" doc:"The header in which they report it."`
+}
+
+// PasswordConfig is sign-in by password.
+type PasswordConfig struct {
+	Enabled       bool   `yaml:"enabled" doc:"Whether people can sign in by password at all."`
+	BlocklistFile string `yaml:"blocklist_file" doc:"Passwords nobody may choose, one a line, in addition to the built-in list."`
+	MemoryKiB     int    `yaml:"memory_kib" min:"19456" max:"1048576" doc:"Memory of argon2id for new hashes, in KiB."`
+	Passes        int    `yaml:"passes" min:"1" max:"16" doc:"Passes of argon2id for new hashes."`
+	Threads       int    `yaml:"threads" min:"1" max:"16" doc:"Lanes of argon2id for new hashes."`
+	Parallel      int    `yaml:"parallel" min:"1" max:"256" doc:"How many passwords are hashed at once; others wait. Bounds memory under attack."`
+}
+
+// GeoConfig is the MMDB file.
+type GeoConfig struct {
+	File   string   `yaml:"file" doc:"MMDB file with countries (GeoLite2-City, GeoLite2-Country, DB-IP and the like). Empty: the country is unknown, which never counts as safe."`
+	MaxAge Duration `yaml:"max_age" min:"24h" doc:"Older than this the file counts as out of date; 'postern doctor' and readiness details say so."`
+}
+
+// RiskConfig is the policy of the risk engine.
+type RiskConfig struct {
+	NewDevice  string `yaml:"new_device" enum:"allow,step_up,deny" doc:"A device never seen with this person."`
+	NewCountry string `yaml:"new_country" enum:"allow,step_up,deny" doc:"A country never seen with this person."`
+}
+
+// SessionsConfig bounds sessions.
+type SessionsConfig struct {
+	Idle     Duration `yaml:"idle" min:"1m" max:"90d" doc:"A session ends when unused for this long."`
+	Absolute Duration `yaml:"absolute" min:"1m" max:"365d" doc:"A session ends this long after sign-in, used or not."`
+	Raised   Duration `yaml:"raised" min:"1m" max:"1h" doc:"How long a step-up raises a session."`
+}
+
+// TokensConfig bounds what is issued.
+type TokensConfig struct {
+	Code            Duration `yaml:"code" min:"10s" max:"10m" doc:"Lifetime of an authorization code."`
+	Access          Duration `yaml:"access" min:"30s" max:"24h" doc:"Lifetime of an access token, unless the client says otherwise."`
+	ID              Duration `yaml:"id" min:"30s" max:"24h" doc:"Lifetime of an ID token."`
+	RefreshIdle     Duration `yaml:"refresh_idle" min:"1m" max:"365d" doc:"A refresh token family ends when unused for this long."`
+	RefreshAbsolute Duration `yaml:"refresh_absolute" min:"1m" max:"730d" doc:"A refresh token family ends this long after consent, used or not."`
+	Alg             string   `yaml:"alg" enum:"ES256,RS256,PS256,EdDSA" doc:"The signature algorithm of tokens, unless the client says otherwise."`
+	Algs            []string `yaml:"algs" enum:"ES256,RS256,PS256,EdDSA" doc:"The algorithms that clients may choose from. Each has a key of its own."`
+}
+
+// KeysConfig is the rotation of signing keys.
+type KeysConfig struct {
+	Rotate  Duration `yaml:"rotate" min:"1h" max:"365d" doc:"How long a key signs."`
+	Ahead   Duration `yaml:"ahead" min:"1m" max:"90d" doc:"How long before it signs a key is published, so that caches know it."`
+	Overlap Duration `yaml:"overlap" min:"1m" max:"90d" doc:"How long a key stays published after it last signed; at least the longest lifetime of what it signs."`
+}
+
+// AuditConfig is where checkpoints go.
+type AuditConfig struct {
+	CheckpointFile  string   `yaml:"checkpoint_file" doc:"Signed checkpoints are appended here, outside the database; keep it on other storage. Empty: only 'postern audit checkpoint' makes them."`
+	CheckpointEvery Duration `yaml:"checkpoint_every" min:"1m" max:"7d" doc:"How often."`
+}
+
+// TelemetryConfig is where traces go.
+type TelemetryConfig struct {
+	Endpoint string  `yaml:"endpoint" doc:"OTLP over HTTP, for example http://127.0.0.1:4318. Empty: no traces, at no cost."`
+	Service  string  `yaml:"service" doc:"service.name of the traces."`
+	Sample   float64 `yaml:"sample" min:"0" max:"1" doc:"The share of traces begun here that are kept."`
+}
+
+// LogConfig is how log lines look.
+type LogConfig struct {
+	Level  string `yaml:"level" enum:"debug,info,warn,error" doc:"The least level that is written."`
+	Format string `yaml:"format" enum:"json,text" doc:"json for machines, text for people."`
+}
+
+const day = 24 * time.Hour
+
+// Defaults returns the configuration where nothing is set. Every default of the product stands here.
+func Defaults() Config {
+	return Config{
+		Listen:     ListenConfig{Address: "127.0.0.1:8080", TLS: TLSConfig{MinVersion: "1.2"}, Drain: Duration(15 * time.Second)},
+		Management: ManagementConfig{Address: "127.0.0.1:9090"},
+		Database:   DatabaseConfig{Driver: "sqlite", DSN: "postern.db"},
+		Redis:      RedisConfig{Prefix: "postern:"},
+		Proxies:    ProxiesConfig{Header: "X-Forwarded-For"},
+		Password:   PasswordConfig{Enabled: true, MemoryKiB: 19456, Passes: 2, Threads: 1, Parallel: max(2, runtime.GOMAXPROCS(0))},
+		Geo:        GeoConfig{MaxAge: Duration(45 * day)},
+		Risk:       RiskConfig{NewDevice: "step_up", NewCountry: "step_up"},
+		Sessions:   SessionsConfig{Idle: Duration(day), Absolute: Duration(7 * day), Raised: Duration(10 * time.Minute)},
+		Tokens: TokensConfig{
+			Code: Duration(time.Minute), Access: Duration(5 * time.Minute), ID: Duration(5 * time.Minute),
+			RefreshIdle: Duration(14 * day), RefreshAbsolute: Duration(90 * day),
+			Alg: "ES256", Algs: []string{"ES256"},
+		},
+		Keys:      KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
+		Audit:     AuditConfig{CheckpointEvery: Duration(time.Hour)},
+		Telemetry: TelemetryConfig{Service: "postern", Sample: 1},
+		Log:       LogConfig{Level: "info", Format: "json"},
+	}
+}
+
+// Duration is a time.Duration that also knows days: "90s", "15m", "12h", "30d", "1d12h".
+type Duration time.Duration
+
+// D is d as the standard library's type.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// String returns the shortest text that UnmarshalText reads back as d.
+func (d Duration) String() string {
+	rest := time.Duration(d)
+	days := ""
+	if rest >= day {
+		days = strconv.FormatInt(int64(rest/day), 10) + "d"
+		rest %= day
+	}
+	if rest == 0 && days != "" {
+		return days
+	}
+	s := rest.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return days + s
+}
+
+// MarshalText is String.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads "30d", "12h30m", "90s"; a bare number has no unit and is refused.
+func (d *Duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	var total time.Duration
+	if n, rest, ok := strings.Cut(s, "d"); ok {
+		days, err := strconv.ParseUint(n, 10, 16)
+		if err != nil {
+			return errDuration
+		}
+		total, s = time.Duration(days)*day, rest
+		if s == "" {
+			*d = Duration(total)
+			return nil
+		}
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v < 0 || v > 1000*day {
+		return errDuration
+	}
+	*d = Duration(total + v)
+	return nil
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// validate adds a fault for everything that is wrong with c as a whole. It opens no connection.
+func (c *sourced) validate(fs *faults) {
+	for _, s := range c.settings {
+		if what := outOfBounds(s); what != "" {
+			fs.add(*s.origin, s.path, "%s", what)
+		}
+	}
+	bad := func(path, format string, args ...any) { fs.add(c.where(path), path, format, args...) }
+	c.checkIssuer(bad)
+	c.checkListeners(bad)
+	c.checkStores(bad)
+	c.checkSecrets(bad)
+	c.checkTokens(bad)
+	c.checkFiles(bad)
+	for _, p := range c.Proxies.Trusted {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			bad("proxies.trusted", "%q is no CIDR range such as 10.0.0.0/8", p)
+		}
+	}
+	if e := c.Telemetry.Endpoint; e != "" {
+		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			bad("telemetry.endpoint", "must be an http or https URL")
+		}
+	}
+}
+
+type badFunc func(path, format string, args ...any)
+
+// outOfBounds checks a setting against its tags: enum, min and max. It returns what is wrong, or "".
+func outOfBounds(s setting) string {
+	if enum := s.tag.Get("enum"); enum != "" {
+		allowed := strings.Split(enum, ",")
+		values, _ := s.value.Interface().([]string)
+		if s.value.Kind() == reflect.String {
+			values = []string{s.value.String()}
+		}
+		for _, v := range values {
+			if !slices.Contains(allowed, v) {
+				return strconv.Quote(v) + " must be one of " + strings.Join(allowed, ", ")
+			}
+		}
+	}
+	if lo := s.tag.Get("min"); lo != "" && compare(s.value, lo) < 0 {
+		return "must be at least " + lo
+	}
+	if hi := s.tag.Get("max"); hi != "" && compare(s.value, hi) > 0 {
+		return "must be at most " + hi
+	}
+	return ""
+}
+
+// compare orders the value of a setting and a bound, which is written as the setting would be.
+func compare(v reflect.Value, bound string) int {
+	b := reflect.New(v.Type()).Elem()
+	if parseScalar(b, bound) != nil {
+		panic("bad bound in a tag of Config: " + bound)
+	}
+	if v.Kind() == reflect.Float64 {
+		return int(v.Float()*1e6 - b.Float()*1e6)
+	}
+	return int(max(-1, min(1, v.Int()-b.Int())))
+}
+
+func (c *sourced) checkIssuer(bad badFunc) {
+	if c.Issuer == "" {
+		bad("issuer", "is missing: set the public URL of this server, for example https://id.example.com")
+		return
+	}
+	u, err := url.Parse(c.Issuer)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		bad("issuer", "must be a URL such as https://id.example.com")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || strings.HasSuffix(c.Issuer, "#"):
+		bad("issuer", "must have no user, query or fragment")
+	case u.Path != "":
+		bad("issuer", "must be an origin: no path and no trailing slash")
+	case u.Host != strings.ToLower(u.Host):
+		bad("issuer", "must be in lower case, as clients compare it byte by byte")
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		bad("issuer", "must be https: http is for localhost only")
+	case u.Scheme == "https" && !loopbackHost(u.Hostname()) && c.Listen.TLS.CertFile == "" && len(c.Proxies.Trusted) == 0:
+		bad("issuer", "needs TLS: set listen.tls.cert_file and key_file, or name the proxy that terminates it in proxies.trusted")
+	}
+}
+
+func (c *sourced) checkListeners(bad badFunc) {
+	for path, addr := range map[string]string{"listen.address": c.Listen.Address, "management.address": c.Management.Address} {
+		if addr == "" && path == "management.address" {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(addr); err != nil {
+			bad(path, "must be host:port")
+		} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+			bad(path, "has no port between 0 and 65535")
+		}
+	}
+	if t := c.Listen.TLS; (t.CertFile == "") != (t.KeyFile == "") {
+		bad("listen.tls", "needs both cert_file and key_file")
+	}
+	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && c.Listen.TLS.CertFile != "" {
+		bad("issuer", "is http, but listen.tls serves https")
+	}
+}
+
+func (c *sourced) checkStores(bad badFunc) {
+	if c.Database.DSN == "" {
+		bad("database.dsn", "is missing")
+	}
+	if c.Database.Driver == "sqlite" && strings.Contains(c.Database.DSN, "://") {
+		bad("database.dsn", "is a URL, but database.driver is sqlite")
+	}
+	if r := c.Redis.URL; r != "" {
+		if u, err := url.Parse(r); err != nil || u.Host == "" || u.Scheme != "redis" && u.Scheme != "rediss" {
+			bad("redis.url", "must be redis://host:port/db or rediss://…")
+		}
+	}
+}
+
+func (c *sourced) checkSecrets(bad badFunc) {
+	s := c.Secrets
+	switch {
+	case s.Master == "" && s.KMS.URL == "":
+		bad("secrets", "no master key: make one with 'postern secrets generate > master.key' and set secrets.master_file")
+	case s.Master != "" && s.KMS.URL != "":
+		bad("secrets", "both a master key and a KMS are given; move one of them to secrets.previous or remove it")
+	}
+	if s.Master != "" && masterKey(s.Master) == nil {
+		bad("secrets.master", "must be 32 bytes in base64, as 'postern secrets generate' prints it")
+	}
+	for i, p := range s.Previous {
+		if masterKey(p) == nil {
+			bad("secrets.previous", "key %d must be 32 bytes in base64", i+1)
+		}
+	}
+	if s.KMS.URL != "" {
+		u, err := url.Parse(s.KMS.URL)
+		if err != nil || u.Host == "" || u.Scheme != "https" && !loopbackHost(u.Hostname()) {
+			bad("secrets.kms.url", "must be an https URL")
+		}
+		if s.KMS.Key == "" {
+			bad("secrets.kms.key", "is missing")
+		}
+		if s.KMS.Token == "" {
+			bad("secrets.kms.token", "is missing: set secrets.kms.token_file")
+		}
+	}
+}
+
+// masterKey decodes a master key, or returns nil.
+func masterKey(s string) []byte {
+	for _, decode := range []func(string) ([]byte, error){
+		base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
+		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString, hex.DecodeString,
+	} {
+		if b, err := decode(strings.TrimSpace(s)); err == nil && len(b) == 32 {
+			return b
+		}
+	}
+	return nil
+}
+
+func (c *sourced) checkTokens(bad badFunc) {
+	t := c.Tokens
+	if len(t.Algs) == 0 {
+		bad("tokens.algs", "must name at least one algorithm")
+	} else if !slices.Contains(t.Algs, t.Alg) {
+		bad("tokens.alg", "%s is not among tokens.algs", t.Alg)
+	}
+	if t.RefreshIdle > t.RefreshAbsolute {
+		bad("tokens.refresh_idle", "is longer than tokens.refresh_absolute")
+	}
+	if c.Sessions.Idle > c.Sessions.Absolute {
+		bad("sessions.idle", "is longer than sessions.absolute")
+	}
+	if longest := max(t.Access, t.ID); c.Keys.Overlap < longest {
+		bad("keys.overlap", "is shorter than the lifetime of what the keys sign (%s)", longest)
+	}
+	if c.Keys.Ahead >= c.Keys.Rotate {
+		bad("keys.ahead", "must be shorter than keys.rotate")
+	}
+}
+
+func (c *sourced) checkFiles(bad badFunc) {
+	for path, file := range map[string]string{
+		"listen.tls.cert_file": c.Listen.TLS.CertFile, "listen.tls.key_file": c.Listen.TLS.KeyFile,
+		"password.blocklist_file": c.Password.BlocklistFile, "geo.file": c.Geo.File,
+	} {
+		if file == "" {
+			continue
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			bad(path, "%s: %v", file, plainIO(err))
+			continue
+		}
+		f.Close()
+	}
+}
+
+// loopbackHost reports whether host can only be this machine.
+func loopbackHost(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
