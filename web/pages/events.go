@@ -1,0 +1,66 @@
+package pages
+
+import "time"
+
+// eventList is what the shared list of events needs.
+type eventList struct {
+	Now    time.Time
+	Events []Event
+}
+
+// eventKeys are the words for what the audit trail calls Type, or Type and Outcome where that makes a difference.
+var eventKeys = map[string]string{
+	"session.started":        "act.signin",
+	"session.raised":         "act.confirmed",
+	"session.ended":          "act.signout",
+	"password.failed":        "act.failed",
+	"password.changed":       "act.password",
+	"otp.failed":             "act.codefailed",
+	"otp.enrolled":           "act.totpadded",
+	"otp.removed":            "act.totpremoved",
+	"risk.denied":            "act.blocked",
+	"consent.given":          "act.appallowed",
+	"consent.denied":         "act.appdenied",
+	"consent.withdrawn":      "act.appremoved",
+	"grant.revoked":          "act.tokenrevoked",
+	"code.replayed":          "act.replay",
+	"refresh.replayed":       "act.replay",
+	"session.started/denied": "act.blocked",
+}
+
+func (w words) event(e Event) string {
+	if key, ok := eventKeys[e.Type+"/"+e.Outcome]; ok {
+		return w.c.T(w.l, key)
+	}
+	if key, ok := eventKeys[e.Type]; ok {
+		return w.c.T(w.l, key)
+	}
+	return w.c.T(w.l, "act.other", e.Type)
+}
+
+// worry says whether an event deserves a second look.
+func worry(e Event) bool { return e.Outcome == "denied" || e.Outcome == "failed" }
+
+// message is how an error page reads: the keys of its title and of its sentence.
+type message struct{ Title, Body string }
+
+var messages = map[Kind]message{
+	Broken:      {"err.broken.title", "err.broken"},
+	Expired:     {"err.expired.title", "err.expired"},
+	BadRedirect: {"err.title", "err.redirect"},
+	BadClient:   {"err.title", "err.client"},
+	BadRequest:  {"err.title", "err.request"},
+	Refused:     {"err.title", "err.refused"},
+	Disabled:    {"err.title", "err.disabled"},
+	NotFound:    {"err.notfound.title", "err.notfound"},
+	TooMany:     {"err.toomany.title", "err.toomany"},
+	Forged:      {"err.forged.title", "err.forged"},
+	Unavailable: {"err.unavailable.title", "err.unavailable"},
+}
+
+func kindOf(k Kind) message {
+	if m, ok := messages[k]; ok {
+		return m
+	}
+	return messages[Broken]
+}

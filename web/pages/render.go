@@ -1,0 +1,152 @@
+package pages
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html"
+	"html/template"
+	"io"
+	"path"
+	"regexp"
+	"sync"
+
+	"github.com/postern-id/postern/web/locales"
+	"github.com/postern-id/postern/web/static"
+)
+
+//go:embed html/*.html
+var sources embed.FS
+
+// shared are the files that every page is parsed with.
+var shared = []string{"layout", "parts"}
+
+var pageNames = []string{
+	"login", "code", "consent", "continue", "logout", "signedout", "finished", "error",
+	"overview", "sessions", "apps", "activity",
+}
+
+// Renderer renders pages; safe for concurrent use.
+type Renderer struct {
+	cat     *locales.Catalogue
+	pages   map[locales.Lang]map[string]*template.Template
+	buffers sync.Pool
+}
+
+// New returns a Renderer with every page parsed in every language. The texts that take no arguments become part of
+// the templates here, so that rendering only fills in what differs.
+func New(cat *locales.Catalogue) (*Renderer, error) {
+	r := &Renderer{cat: cat, pages: make(map[locales.Lang]map[string]*template.Template, len(locales.All))}
+	r.buffers.New = func() any { return new(bytes.Buffer) }
+	for _, l := range locales.All {
+		root := template.New("").Option("missingkey=error").Funcs(funcs(cat, l))
+		for _, name := range shared {
+			if err := r.parse(root, l, name); err != nil {
+				return nil, err
+			}
+		}
+		r.pages[l] = make(map[string]*template.Template, len(pageNames))
+		for _, name := range pageNames {
+			t, err := root.Clone()
+			if err != nil {
+				return nil, fmt.Errorf("pages: %s: %w", name, err)
+			}
+			if err := r.parse(t, l, name); err != nil {
+				return nil, err
+			}
+			r.pages[l][name] = t.Lookup("layout")
+		}
+	}
+	return r, nil
+}
+
+// fixed matches what is the same in every rendering of one language.
+var fixed = regexp.MustCompile(`\{\{(t|asset) "([^"]+)"\}\}`)
+
+func (r *Renderer) parse(t *template.Template, l locales.Lang, name string) error {
+	src, err := sources.ReadFile(path.Join("html", name+".html"))
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	var missing error
+	text := fixed.ReplaceAllStringFunc(string(src), func(m string) string {
+		sub := fixed.FindStringSubmatch(m)
+		s, ok := static.Path(sub[2]), true
+		if sub[1] == "t" {
+			s, ok = r.cat.Text(l, sub[2])
+		}
+		if !ok || s == "" {
+			missing = fmt.Errorf("pages: %s: no %q in %s", name, sub[2], l)
+		}
+		return html.EscapeString(s)
+	})
+	if missing != nil {
+		return missing
+	}
+	if _, err := t.Parse(text); err != nil {
+		return fmt.Errorf("pages: %s: %w", name, err)
+	}
+	return nil
+}
+
+// doc is what a template sees as $.
+type doc struct {
+	Frame
+	V      View
+	Page   string
+	Failed bool // the form came back with a fault
+}
+
+type language struct {
+	locales.Lang
+	URL     string
+	Current bool
+}
+
+// Languages are the links of the header.
+func (d *doc) Languages() []language {
+	ls := make([]language, len(locales.All))
+	for i, l := range locales.All {
+		ls[i] = language{l, LangURL(d.Self, l), l == d.Lang}
+	}
+	return ls
+}
+
+// maxKept bounds the buffers that are kept for the next page, in bytes.
+const maxKept = 64 << 10
+
+// Render writes the page that the type of v names: HTML in UTF-8, whole or not at all.
+func (r *Renderer) Render(w io.Writer, f Frame, v View) error {
+	pages, ok := r.pages[f.Lang]
+	if !ok {
+		f.Lang = locales.English
+		pages = r.pages[f.Lang]
+	}
+	if f.Brand == "" {
+		f.Brand = r.cat.T(f.Lang, "app.name")
+	}
+	f.Theme = ThemeOf(string(f.Theme))
+	d := &doc{Frame: f, V: v, Page: v.page(), Failed: faultOf(v) != NoFault}
+	buf := r.buffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	defer func() {
+		if buf.Cap() <= maxKept {
+			r.buffers.Put(buf)
+		}
+	}()
+	if err := pages[d.Page].Execute(buf, d); err != nil {
+		return fmt.Errorf("pages: %s: %w", d.Page, err)
+	}
+	_, err := w.Write(buf.Bytes())
+	return err
+}
+
+func faultOf(v View) Fault {
+	switch v := v.(type) {
+	case Login:
+		return v.Fault
+	case Code:
+		return v.Fault
+	}
+	return NoFault
+}

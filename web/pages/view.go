@@ -1,0 +1,187 @@
+package pages
+
+import "time"
+
+// View is one of the view structs of this package; its type says which page it is.
+type View interface{ page() string }
+
+// Form is the invisible part of a form of ours.
+type Form struct {
+	Action      string  // path to POST to; "" is the default of the page
+	CSRF        string  // value of the field csrf
+	Interaction string  // value of the field i; "" leaves it out
+	Hidden      []Field // further hidden fields
+}
+
+// Field is a name and a value: a hidden field or a line of details.
+type Field struct{ Name, Value string }
+
+// Party is the client as a person sees it; the zero value means "no app, only this service".
+type Party struct {
+	Name       string
+	Host       string // from the verified metadata: what cannot be forged
+	PolicyURL  string // http(s) only; anything else is not linked
+	TermsURL   string
+	Unverified bool // registered by a third party, reviewed by nobody
+}
+
+// Fault is why a form comes back to the person.
+type Fault uint8
+
+// Faults.
+const (
+	NoFault     Fault = iota
+	Rejected          // the details are wrong; never says which one
+	RateLimited       // too many attempts: RetryIn says how long
+	Replayed          // Code only: the code was used before
+	Incomplete        // a field is empty
+)
+
+func (f Fault) String() string {
+	switch f {
+	case NoFault:
+		return ""
+	case RateLimited:
+		return "rate"
+	case Replayed:
+		return "used"
+	case Incomplete:
+		return "empty"
+	}
+	return "rejected"
+}
+
+// Login asks for identifier and password. It posts identifier, password, csrf, i to /login.
+type Login struct {
+	Form
+	Client     Party
+	Identifier string // as typed before, or from login_hint; kept
+	Known      bool   // signed in already and asked again: Identifier is shown as a chip, not to be changed
+	SwitchURL  string // path to start over with another account, where Known
+	HelpURL    string // where help is, http(s) or mailto; "" only gives advice
+	Cancel     bool   // offers a button decision=cancel that returns to the app
+	Fault      Fault
+	RetryIn    time.Duration
+}
+
+// Code asks for a code of the authenticator app. It posts code, csrf, i to /code.
+type Code struct {
+	Form
+	Client    Party
+	Account   string   // whose code, as a chip
+	SwitchURL string   // path to start over with another account
+	StepUp    bool     // "Confirm it's you" rather than "Enter your code"
+	Reasons   []Reason // why; the first two are shown
+	Context   Context  // of the sign-in being confirmed; zero shows nothing
+	NotMe     bool     // offers a button decision=notme
+	Cancel    bool     // offers a button decision=cancel that returns to the app
+	HelpURL   string
+	Left      int // attempts left; 0 says nothing
+	Fault     Fault
+	RetryIn   time.Duration
+}
+
+// Reason is why a further factor is asked for.
+type Reason struct {
+	Code    string        // see Reason* ; an unknown one says something general
+	Country string        // ISO 3166-1 alpha-2, for ReasonCountry and ReasonTravel
+	Ago     time.Duration // for ReasonTravel
+}
+
+// Codes of reasons.
+const (
+	ReasonDevice  = "new_device"
+	ReasonCountry = "new_country"
+	ReasonTravel  = "travel"
+	ReasonApp     = "app"  // the client asked for more (acr_values, RFC 9470)
+	ReasonAge     = "age"  // the last proof is too long ago (max_age, prompt=login)
+	ReasonRisk    = "risk" // anything else unusual
+)
+
+// Context is where and with what somebody signs in.
+type Context struct {
+	Device  string // "Chrome on Windows"; never a raw User-Agent
+	Country string // ISO 3166-1 alpha-2
+	At      time.Time
+}
+
+// Consent asks whether Client may have what it asks for. It posts decision (allow or deny), csrf, i to /consent.
+type Consent struct {
+	Form
+	Client     Party
+	Account    string
+	SwitchURL  string
+	Asks       []Permission // what is new; offline_access may stand among them or in Offline
+	Has        []Permission // allowed earlier; shown folded
+	Resources  []string     // RFC 8707: the services concerned
+	Claims     []string     // names of the claims requested one by one, OIDC Core §5.5
+	Offline    bool         // asks for a refresh token that outlives the session
+	ReturnHost string       // where the browser goes next; "" shows nothing
+	HostBefore string       // the client's host when consent was given last, if it is another one now
+}
+
+// Permission is one scope. Text is its description in the language of the Frame where the deployment has one; ""
+// takes ours, and a scope that has none is shown by its name, never left out.
+type Permission struct{ Scope, Text string }
+
+// Permissions returns the permissions of scopes without texts of the deployment.
+func Permissions(scopes ...string) []Permission {
+	ps := make([]Permission, len(scopes))
+	for i, s := range scopes {
+		ps[i].Scope = s
+	}
+	return ps
+}
+
+// Continue sends the browser on by itself, with a link for the one that does not. Status 200.
+type Continue struct {
+	To     Redirect
+	Client Party
+	Denied bool // going back without having allowed anything
+}
+
+// Logout asks before signing out. It posts csrf, i, Hidden and decision (logout or stay) to /logout.
+type Logout struct {
+	Form
+	Client  Party
+	Account string
+}
+
+// SignedOut says that the person is signed out.
+type SignedOut struct {
+	Client Party
+	Back   Redirect // to the app, if it asked for that
+}
+
+// Finished says that this sign-in was completed before, typically after the Back button.
+type Finished struct {
+	Client Party
+	Back   Redirect
+}
+
+// Kind is what went wrong, as a person needs to know it.
+type Kind uint8
+
+// Kinds of errors. Each has a sentence that says what happened and what to do.
+const (
+	Broken      Kind = iota // our fault: 500
+	Expired                 // the interaction is gone: 400
+	BadRedirect             // redirect_uri is not registered: 400
+	BadClient               // client unknown or disabled: 400
+	BadRequest              // the request of the app is wrong: 400
+	Refused                 // policy says no: 403
+	Disabled                // the account is disabled: 403
+	NotFound                // 404
+	TooMany                 // 429
+	Forged                  // the form did not come from our page: 403
+	Unavailable             // 503
+)
+
+// Error says that it goes no further, and where to go instead.
+type Error struct {
+	Kind    Kind
+	Client  Party
+	Back    Redirect // to the app; only where redirect_uri was valid
+	RetryIn time.Duration
+	Details []Field // for the developer: give none to others
+}

@@ -1,0 +1,121 @@
+package pages
+
+import "time"
+
+// Account is what all account pages share. Their forms post csrf to the path of their page.
+type Account struct {
+	CSRF  string
+	Name  string // how the person is called: name, username or e-mail
+	Done  Done   // what the form before has done
+	Fault Fault
+}
+
+// Done is the success that a page tells once, after the redirect that follows a form.
+type Done string
+
+// Successes.
+const (
+	NothingDone   Done = ""
+	DoneSignedOut Done = "signedout" // one session
+	DoneOthersOut Done = "othersout" // all other sessions
+	DoneWithdrawn Done = "withdrawn" // access of an app
+)
+
+// DoneOf returns the success that a query parameter names; NothingDone where it names none.
+func DoneOf(s string) Done {
+	switch d := Done(s); d {
+	case DoneSignedOut, DoneOthersOut, DoneWithdrawn:
+		return d
+	}
+	return NothingDone
+}
+
+// Overview is /account: how the account stands.
+type Overview struct {
+	Account
+	Username string
+	Email    string
+	Password bool // has one
+	TOTP     bool // has an authenticator app
+	Sessions int
+	Apps     int
+	Recent   []Event // the latest few
+}
+
+// Sessions is /account/sessions. Forms post session=ID, or others=1 for all but this one.
+type Sessions struct {
+	Account
+	Devices []Device      // this device first
+	Keeps   time.Duration // how long an app may keep access after a sign-out: the life of an access token
+}
+
+// Alone says that there is no session but the current one.
+func (s Sessions) Alone() bool {
+	return len(s.Devices) == 0 || len(s.Devices) == 1 && s.Devices[0].Current && len(s.Devices[0].Sessions) <= 1
+}
+
+// Device is a browser or phone with its sessions.
+type Device struct {
+	Name     string // "Chrome on Windows"; "" is an unknown device
+	Current  bool
+	Sessions []Session
+}
+
+// Session is one sign-in on a device.
+type Session struct {
+	ID        string
+	Current   bool
+	Country   string // ISO 3166-1 alpha-2
+	CreatedAt time.Time
+	LastSeen  time.Time
+	AMR       []string // RFC 8176 values
+	Apps      []string // names
+}
+
+// Apps is /account/apps. Forms post client=ID.
+type Apps struct {
+	Account
+	Apps []App
+}
+
+// App is a client that the person allowed something.
+type App struct {
+	ID      string
+	Client  Party
+	Has     []Permission
+	Offline bool
+	Since   time.Time
+	Used    time.Time // zero: unknown
+}
+
+// Activity is /account/activity.
+type Activity struct {
+	Account
+	Events []Event // newest first
+	Older  string  // path and query of the next page; "" on the last one
+}
+
+// Event is one thing that happened to the account, as an audit event tells it. Type and Outcome are those of the
+// audit event; one without words of ours is shown by its type, never left out.
+type Event struct {
+	Type    string
+	Outcome string
+	At      time.Time
+	Device  string
+	Country string
+	IP      string
+	App     string
+}
+
+func (Login) page() string     { return "login" }
+func (Code) page() string      { return "code" }
+func (Consent) page() string   { return "consent" }
+func (Continue) page() string  { return "continue" }
+func (Logout) page() string    { return "logout" }
+func (SignedOut) page() string { return "signedout" }
+func (Finished) page() string  { return "finished" }
+func (Error) page() string     { return "error" }
+func (Overview) page() string  { return "overview" }
+func (Sessions) page() string  { return "sessions" }
+func (Apps) page() string      { return "apps" }
+func (Activity) page() string  { return "activity" }
