@@ -1,0 +1,137 @@
+package riskstep
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/postern-id/postern/ident"
+)
+
+// The blob of a profile: version, number of entries, then entries of entrySize bytes, oldest first.
+const (
+	profileVersion = 1
+	maxEntries     = 16
+	entrySize      = 4 + 2 + hashSize + hashSize
+	hashSize       = 6
+	// entryLife is how long a habit counts.
+	entryLife = 180 * 24 * time.Hour
+)
+
+// hash is 48 bits of an HMAC over user, level and value: it links nothing across people.
+type hash [hashSize]byte
+
+// entry is one successful sign-in; there is one for each device, network prefix and day.
+type entry struct {
+	at      uint32  // seconds since 1970, good until 2106
+	country [2]byte // zero if unknown
+	device  hash    // zero if there was none
+	prefix  hash    // of the /24 or /48
+}
+
+type profile struct {
+	entries []entry
+	damaged bool // there is a blob, and it cannot be read: nothing in it is known
+}
+
+// parseProfile reads a blob; one that it cannot read is a damaged profile, never an empty one.
+func parseProfile(blob []byte) profile {
+	if len(blob) == 0 {
+		return profile{}
+	}
+	if len(blob) < 2 || blob[0] != profileVersion || blob[1] > maxEntries || len(blob) != 2+int(blob[1])*entrySize {
+		return profile{damaged: true}
+	}
+	p := profile{entries: make([]entry, blob[1])}
+	for i := range p.entries {
+		b := blob[2+i*entrySize:]
+		e := &p.entries[i]
+		e.at = binary.BigEndian.Uint32(b)
+		copy(e.country[:], b[4:])
+		copy(e.device[:], b[6:])
+		copy(e.prefix[:], b[6+hashSize:])
+	}
+	return p
+}
+
+func (p profile) blob() []byte {
+	b := append(make([]byte, 0, 2+len(p.entries)*entrySize), profileVersion, byte(len(p.entries)))
+	for _, e := range p.entries {
+		b = binary.BigEndian.AppendUint32(b, e.at)
+		b = append(b, e.country[:]...)
+		b = append(b, e.device[:]...)
+		b = append(b, e.prefix[:]...)
+	}
+	return b
+}
+
+// learn adds e, which replaces an entry of the same device, network and day, so that a burst cannot
+// flush the ring; where it is full, the oldest goes.
+func (p profile) learn(e entry) profile {
+	const day = 24 * 60 * 60
+	out := profile{entries: make([]entry, 0, maxEntries+1)}
+	for _, old := range p.entries {
+		same := old.device == e.device && old.prefix == e.prefix && old.country == e.country && old.at/day == e.at/day
+		expired := old.at < e.at && time.Duration(e.at-old.at)*time.Second > entryLife
+		if !same && !expired {
+			out.entries = append(out.entries, old)
+		}
+	}
+	out.entries = append(out.entries, e)
+	slices.SortStableFunc(out.entries, func(a, b entry) int { return int(int64(a.at) - int64(b.at)) })
+	if n := len(out.entries); n > maxEntries {
+		out.entries = out.entries[n-maxEntries:]
+	}
+	return out
+}
+
+func (p profile) hasCountry(c string) bool {
+	return len(c) == 2 && slices.ContainsFunc(p.entries, func(e entry) bool { return string(e.country[:]) == c })
+}
+
+func (p profile) hasDevice(any []hash) bool {
+	return slices.ContainsFunc(p.entries, func(e entry) bool { return e.device != hash{} && slices.Contains(any, e.device) })
+}
+
+// hashes are the hashes of value under every key, the current one first.
+func hashes(keys [][]byte, user ident.UserID, level, value string) []hash {
+	out := make([]hash, len(keys))
+	for i, k := range keys {
+		mac := hmac.New(sha256.New, k)
+		mac.Write([]byte(string(user) + "\x00" + level + "\x00" + value))
+		copy(out[i][:], mac.Sum(nil))
+	}
+	return out
+}
+
+// entryOf is what v teaches.
+func (v *View) entryOf() entry {
+	e := entry{at: uint32(v.Now.Unix())}
+	if v.PlaceState == Usual {
+		copy(e.country[:], v.Place.Country)
+	}
+	if len(v.keys) == 0 {
+		return e
+	}
+	if v.Env.Device != "" {
+		e.device = hashes(v.keys[:1], v.User, "device", string(v.Env.Device))[0]
+	}
+	e.prefix = hashes(v.keys[:1], v.User, "prefix", prefixOf(v.Env.IP))[0]
+	return e
+}
+
+func prefixOf(ip netip.Addr) string {
+	ip = ip.Unmap().WithZone("")
+	bits := 48
+	if ip.Is4() {
+		bits = 24
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
