@@ -1,0 +1,137 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/store"
+)
+
+// Kind is what has to happen next in an interaction.
+type Kind int
+
+// Kinds.
+const (
+	Login   Kind = iota // sign in, or sign in again
+	StepUp              // the same person proves more
+	Consent             // the person allows or denies
+	Respond             // nothing is left to do
+)
+
+// Path is the page that serves a kind.
+func (k Kind) Path(id string) string {
+	p := "/continue"
+	switch k {
+	case Login, StepUp: // both begin with the first factor, freshly
+		p = "/login"
+	case Consent:
+		p = "/consent"
+	}
+	return p + "?i=" + id
+}
+
+// Step is the next thing to happen: an error for the client if Err is set, otherwise Kind.
+type Step struct {
+	Kind    Kind
+	Err     *oauth.Error
+	Session *sessions.Session // whose answer it is, at Consent and Respond
+	Scope   []string          // what is granted, at Respond
+	New     []string          // what was not allowed before, at Consent
+}
+
+// next is the whole front channel on one screen: the session, its freshness, its strength, consent.
+// prompt=none turns each of them into its error. OIDC Core §3.1.2.3, §3.1.2.4, §3.1.2.6.
+func (s *Service) next(ctx context.Context, it *oauth.Interaction, c *oauth.Client) (Step, error) {
+	q, now := &it.Request, s.opt.Now()
+	ask := func(k Kind, silent func() *oauth.Error, sess *sessions.Session) Step {
+		if q.Has("none") {
+			return Step{Err: silent()}
+		}
+		return Step{Kind: k, Session: sess}
+	}
+	sess := oauth.SessionOf(ctx)
+	switch {
+	case sess == nil:
+		return ask(Login, oauth.LoginRequired, nil), nil
+	case q.HintUser != "" && sess.User != q.HintUser:
+		if it.Proved { // somebody else signed in: never a code for the wrong person
+			return Step{Err: oauth.LoginRequired()}, nil
+		}
+		return ask(Login, oauth.LoginRequired, nil), nil
+	case !it.Proved && (q.Has("login") || q.Has("select_account")):
+		return ask(Login, oauth.LoginRequired, sess), nil
+	case q.MaxAge != nil && !it.Proved && now.Sub(sess.AuthTime) > time.Duration(*q.MaxAge)*time.Second:
+		return ask(Login, oauth.LoginRequired, sess), nil
+	}
+	if q.Need > sess.Reached(now) {
+		best, err := s.opt.Best(ctx, sess.User)
+		if err != nil {
+			return Step{}, err
+		}
+		if best >= q.Need {
+			return ask(StepUp, oauth.InteractionRequired, sess), nil
+		}
+		if q.NeedHard {
+			return Step{Err: oauth.UnmetRequirements()}, nil
+		}
+	}
+	return s.consent(ctx, it, c, sess, ask)
+}
+
+func (s *Service) consent(ctx context.Context, it *oauth.Interaction, c *oauth.Client, sess *sessions.Session,
+	ask func(Kind, func() *oauth.Error, *sessions.Session) Step) (Step, error) {
+	q := &it.Request
+	scope := grantable(c, q.Scope)
+	switch {
+	case it.Decided && it.Denied:
+		return Step{Err: oauth.AccessDenied("The person did not allow it.")}, nil
+	case it.Decided:
+		return Step{Kind: Respond, Session: sess, Scope: it.Scope}, nil
+	case c.SkipConsent && !q.Has("consent"):
+		return Step{Kind: Respond, Session: sess, Scope: scope}, nil
+	}
+	had, err := s.opt.Consents.Consent(ctx, sess.User, c.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Step{}, err
+	}
+	fresh := missing(scope, had.Scope)
+	covered := err == nil && len(fresh) == 0 && len(missing(q.Resources, had.Resources)) == 0 &&
+		len(missing(q.Claims.Names(), had.Claims)) == 0 && had.Host == c.Host()
+	if covered && !q.Has("consent") {
+		return Step{Kind: Respond, Session: sess, Scope: scope}, nil
+	}
+	step := ask(Consent, oauth.ConsentRequired, sess)
+	step.New = fresh
+	return step, nil
+}
+
+// grantable drops offline_access where the client could not use it. OIDC Core §11.
+func grantable(c *oauth.Client, scope []string) []string {
+	if c.Allows("refresh_token") {
+		return scope
+	}
+	return slices.DeleteFunc(slices.Clone(scope), func(s string) bool { return s == "offline_access" })
+}
+
+func missing(want, have []string) []string {
+	var out []string
+	for _, w := range want {
+		if !slices.Contains(have, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// Required is what a proof within the interaction has to reach: what the client asks as far as the person can reach it.
+func Required(q *oauth.Request, best ident.Assurance) ident.Assurance {
+	if q.Need > best && !q.NeedHard {
+		return best
+	}
+	return q.Need
+}

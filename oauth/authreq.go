@@ -1,0 +1,266 @@
+package oauth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ory/fosite"
+
+	"github.com/postern-id/postern/ident"
+)
+
+// The limits on an authorization request, in bytes.
+const (
+	maxParam  = 4 << 10
+	maxClaims = 16 << 10
+	maxScopes = 64
+)
+
+// Reader reads and checks authorization requests. fosite parses, finds the client, and checks response type, response
+// mode and scope; around it stands what fosite lacks or allows: repeated parameters (RFC 6749 §3.1), exact redirection
+// URIs, PKCE with S256 only, resource indicators, claims, and request objects refused rather than half understood.
+type Reader struct {
+	registry *Registry
+	provider *fosite.Fosite
+	issuer   string
+}
+
+// NewReader needs our issuer identifier.
+func NewReader(reg *Registry, issuer string) *Reader {
+	cfg := &fosite.Config{
+		MinParameterEntropy:         1,
+		ScopeStrategy:               fosite.ExactScopeStrategy,
+		AudienceMatchingStrategy:    func(_, _ []string) error { return nil }, // RFC 8707 replaces it
+		EnforcePKCEForPublicClients: true,
+	}
+	return &Reader{registry: reg, issuer: issuer, provider: &fosite.Fosite{Store: lookup{reg}, Config: cfg}}
+}
+
+// Fault is a refused authorization request. Where Redirect is not "", the client and its redirection URI are known good,
+// and the error belongs there; otherwise it must be shown to the person and nothing may be redirected. RFC 6749 §4.1.2.1.
+type Fault struct {
+	Err      *Error
+	Client   *Client
+	Redirect string
+	State    string
+}
+
+func (f *Fault) Error() string { return f.Err.Error() }
+func (f *Fault) Unwrap() error { return f.Err }
+
+// single are the parameters that must not be repeated; the rest is ignored when unknown. RFC 6749 §3.1.
+var single = []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age",
+	"ui_locales", "id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method", "display",
+	"request", "request_uri", "claims_locales", "dpop_jkt"}
+
+// Read returns the request of form, or a *Fault.
+func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client, error) {
+	f := &Fault{State: form.Get("state")}
+	for _, p := range []string{"client_id", "redirect_uri"} {
+		if len(form[p]) > 1 {
+			f.Err = InvalidRequest("The parameter %s is repeated.", p)
+			return nil, nil, f
+		}
+	}
+	c, err := rd.registry.Client(ident.ClientID(form.Get("client_id")))
+	if err != nil {
+		f.Err = InvalidRequest("The client is not known here.").Because(err)
+		return nil, nil, f
+	}
+	f.Client = c
+	redirect, ok := c.Redirect(form.Get("redirect_uri"))
+	if !ok {
+		f.Err = InvalidRequest("The redirect_uri is not registered for this client.")
+		return nil, nil, f
+	}
+	f.Redirect = redirect
+	if f.Err = rd.outside(form); f.Err != nil {
+		if len(form["state"]) > 1 {
+			f.State = ""
+		}
+		return nil, nil, f
+	}
+	areq, err := rd.provider.NewAuthorizeRequest(ctx, &http.Request{Method: http.MethodGet, Form: form, Header: http.Header{}, URL: &url.URL{}})
+	if err != nil && !errors.Is(err, fosite.ErrInvalidState) { // state is optional: RFC 6749 §4.1.1
+		f.Err = fromFosite(err)
+		return nil, nil, f
+	}
+	q := &Request{Client: c.ID, RedirectURI: redirect, RedirectSent: form.Get("redirect_uri") != "", State: form.Get("state"),
+		Scope: slices.Compact(slices.Clone([]string(areq.GetRequestedScopes()))), Nonce: form.Get("nonce"),
+		Prompt: strings.Fields(form.Get("prompt")), LoginHint: form.Get("login_hint"), UILocales: strings.Fields(form.Get("ui_locales")),
+		Resources: form["resource"]}
+	for _, check := range []func(*Request, *Client, url.Values) *Error{rd.pkce, rd.prompt, rd.target, rd.wishes, rd.assurance} {
+		if f.Err = check(q, c, form); f.Err != nil {
+			return nil, nil, f
+		}
+	}
+	return q, c, nil
+}
+
+// outside checks what stands before any meaning: repetition, size, and what this server does not take.
+func (rd *Reader) outside(form url.Values) *Error {
+	for _, p := range single {
+		vs := form[p]
+		if len(vs) > 1 {
+			return InvalidRequest("The parameter %s is repeated.", p)
+		}
+		limit := maxParam
+		if p == "claims" {
+			limit = maxClaims
+		}
+		if len(vs) == 1 && len(vs[0]) > limit {
+			return InvalidRequest("The parameter %s is longer than %d bytes.", p, limit)
+		}
+	}
+	if form.Get("request") != "" {
+		return fail(http.StatusBadRequest, "request_not_supported", "Request objects are not supported.", nil)
+	}
+	if form.Get("request_uri") != "" {
+		return fail(http.StatusBadRequest, "request_uri_not_supported", "Request objects by reference are not supported.", nil)
+	}
+	if form.Get("response_type") == "" {
+		return InvalidRequest("The parameter response_type is missing.")
+	}
+	if m := form.Get("response_mode"); m != "" && m != "query" {
+		return InvalidRequest("The response_mode is not supported; leave it out or use query.")
+	}
+	return nil
+}
+
+// pkce: RFC 7636 §4.3; only S256 (RFC 9700 §2.1.1); required where the client's policy says so.
+func (rd *Reader) pkce(q *Request, c *Client, form url.Values) *Error {
+	ch, method := form.Get("code_challenge"), form.Get("code_challenge_method")
+	switch {
+	case ch == "" && method != "":
+		return InvalidRequest("code_challenge_method is given without code_challenge.")
+	case ch == "" && c.PKCE():
+		return InvalidRequest("This client must use PKCE: code_challenge is missing.")
+	case ch == "":
+		return nil
+	case method != "S256":
+		return InvalidRequest("code_challenge_method must be S256.")
+	case len(ch) != 43 || strings.Trim(ch, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return InvalidRequest("code_challenge must be the base64url of a SHA-256, 43 characters.")
+	}
+	q.Challenge = ch
+	return nil
+}
+
+// prompt and max_age: OIDC Core §3.1.2.1.
+func (rd *Reader) prompt(q *Request, c *Client, form url.Values) *Error {
+	if q.Has("none") && len(q.Prompt) > 1 {
+		return InvalidRequest("prompt=none cannot stand with another value.")
+	}
+	if raw := form.Get("max_age"); raw != "" {
+		n, err := strconv.ParseInt(raw, 10, 64)
+		if err != nil || n < 0 {
+			return InvalidRequest("max_age must be a number of seconds.")
+		}
+		q.MaxAge = &n
+	} else if c.DefaultMaxAge != nil {
+		q.MaxAge = c.DefaultMaxAge
+	}
+	return nil
+}
+
+// target: RFC 8707 §2.1.
+func (rd *Reader) target(q *Request, c *Client, _ url.Values) *Error {
+	if len(q.Scope) > maxScopes || len(q.Resources) > 16 {
+		return InvalidRequest("Too many scopes or resources.")
+	}
+	if _, _, err := rd.registry.Audience(c, q.Scope, q.Resources, rd.issuer); err != nil {
+		return AsError(err)
+	}
+	return nil
+}
+
+// wishes: the claims parameter, OIDC Core §5.5. What is unknown in it is ignored, what is malformed is refused.
+func (rd *Reader) wishes(q *Request, _ *Client, form url.Values) *Error {
+	raw := form.Get("claims")
+	if raw == "" {
+		return nil
+	}
+	if depth(raw) > 8 {
+		return InvalidRequest("claims is nested too deeply.")
+	}
+	var cl Claims
+	if err := json.NewDecoder(bytes.NewReader([]byte(raw))).Decode(&cl); err != nil || !json.Valid([]byte(raw)) {
+		return InvalidRequest("claims is not the JSON object that OpenID Connect defines.")
+	}
+	if len(cl.UserInfo)+len(cl.IDToken) > 128 {
+		return InvalidRequest("claims asks for too many claims.")
+	}
+	q.Claims = &cl
+	return nil
+}
+
+// assurance: acr_values, an essential acr (OIDC Core §5.5.1.1) and the client's own minimum become one rung.
+func (rd *Reader) assurance(q *Request, c *Client, form url.Values) *Error {
+	values := strings.Fields(form.Get("acr_values"))
+	if len(values) == 0 {
+		values = c.DefaultACRs
+	}
+	q.Need = weakest(values)
+	if q.Claims != nil {
+		if w := q.Claims.IDToken["acr"]; w != nil {
+			var asked []string
+			for _, v := range append(slices.Clone(w.Values), w.Value) {
+				var s string
+				if len(v) > 0 && json.Unmarshal(v, &s) == nil {
+					asked = append(asked, s)
+				}
+			}
+			if n := weakest(asked); n > q.Need {
+				q.Need = n
+			}
+			if w.Essential && len(asked) > 0 {
+				if weakest(asked) == ident.None {
+					return UnmetRequirements()
+				}
+				q.NeedHard = true
+			}
+		}
+	}
+	if m := ident.AssuranceOf(c.MinimumACR); m > ident.None {
+		q.Need, q.NeedHard = max(q.Need, m), true
+	}
+	return nil
+}
+
+// weakest is the lowest known rung among acrs: any of them satisfies, and so does whatever is stronger.
+func weakest(acrs []string) ident.Assurance {
+	low := ident.None
+	for _, v := range acrs {
+		if a := ident.AssuranceOf(v); a != ident.None && (low == ident.None || a < low) {
+			low = a
+		}
+	}
+	return low
+}
+
+// depth is the greatest nesting of brackets outside strings.
+func depth(s string) int {
+	deep, now, inString := 0, 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			now++
+			deep = max(deep, now)
+		case c == '}' || c == ']':
+			now--
+		}
+	}
+	return deep
+}

@@ -1,0 +1,368 @@
+package oauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/keys"
+)
+
+// Client is a registered client: its metadata under the names of RFC 7591 §2 and OpenID Connect Dynamic Client
+// Registration §2, and our policy for it. A Client is immutable once it stands in a Registry.
+type Client struct {
+	ID         ident.ClientID `json:"client_id"`
+	SecretHash string         `json:"client_secret_hash,omitempty"`     // see HashSecret; never the secret
+	OldHash    string         `json:"client_secret_hash_old,omitempty"` // honoured until OldUntil after a rotation
+	OldUntil   time.Time      `json:"client_secret_old_until,omitzero"`
+
+	Name             string            `json:"client_name,omitempty"`
+	Names            map[string]string `json:"-"` // client_name#<language tag>
+	URI              string            `json:"client_uri,omitempty"`
+	LogoURI          string            `json:"logo_uri,omitempty"`
+	PolicyURI        string            `json:"policy_uri,omitempty"`
+	TOSURI           string            `json:"tos_uri,omitempty"`
+	Contacts         []string          `json:"contacts,omitempty"`
+	ApplicationType  string            `json:"application_type,omitempty"` // web (default) or native
+	RedirectURIs     []string          `json:"redirect_uris,omitempty"`
+	PostLogoutURIs   []string          `json:"post_logout_redirect_uris,omitempty"`
+	GrantTypes       []string          `json:"grant_types,omitempty"`    // default: authorization_code
+	ResponseTypes    []string          `json:"response_types,omitempty"` // default: code
+	Scope            string            `json:"scope,omitempty"`          // what it may ask; default: the OpenID scopes
+	AuthMethod       string            `json:"token_endpoint_auth_method,omitempty"`
+	AuthAlg          string            `json:"token_endpoint_auth_signing_alg,omitempty"`
+	JWKS             json.RawMessage   `json:"jwks,omitempty"`
+	JWKSURI          string            `json:"jwks_uri,omitempty"`
+	SubjectType      string            `json:"subject_type,omitempty"` // public
+	IDTokenAlg       string            `json:"id_token_signed_response_alg,omitempty"`
+	DefaultMaxAge    *int64            `json:"default_max_age,omitempty"` // seconds
+	RequireAuthTime  bool              `json:"require_auth_time,omitempty"`
+	DefaultACRs      []string          `json:"default_acr_values,omitempty"`
+	InitiateLoginURI string            `json:"initiate_login_uri,omitempty"`
+	SoftwareID       string            `json:"software_id,omitempty"`
+	SoftwareVersion  string            `json:"software_version,omitempty"`
+
+	// Policy: what the operator decided, strict where nothing is said.
+	TokenFormat    string   `json:"access_token_format,omitempty"`              // jwt (default, RFC 9068) or opaque
+	TokenAlg       string   `json:"access_token_signed_response_alg,omitempty"` // default: the server's
+	TokenSeconds   int64    `json:"access_token_lifetime,omitempty"`            // seconds; default: the server's
+	RefreshSeconds int64    `json:"refresh_token_lifetime,omitempty"`           // of the whole family, seconds
+	RequirePKCE    *bool    `json:"require_pkce,omitempty"`                     // default: public clients, always
+	Resources      []string `json:"allowed_resources,omitempty"`                // RFC 8707; default: every declared one whose scopes it may ask
+	Serves         []string `json:"served_resources,omitempty"`                 // resources that it is the server of: it may introspect their tokens
+	WebOrigins     []string `json:"web_origins,omitempty"`                      // CORS, beside the origins of its redirect URIs
+	SkipConsent    bool     `json:"skip_consent,omitempty"`                     // a first-party application
+	MinimumACR     string   `json:"minimum_acr,omitempty"`
+	Disabled       bool     `json:"disabled,omitempty"`
+
+	set    *keys.Set
+	scopes []string
+}
+
+// The limits on what is registered.
+const (
+	maxClientID = 255
+	maxURIs     = 64
+	maxURI      = 2048
+)
+
+// OpenIDScopes are the scopes that every client may ask unless its metadata says otherwise. OIDC Core §5.4, §11.
+var OpenIDScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+
+var authMethods = []string{"", "none", "client_secret_basic", "client_secret_post", "private_key_jwt"}
+
+// GrantTypes lists the grant types this server knows; discovery shows it.
+var GrantTypes = []string{"authorization_code", "refresh_token", "client_credentials"}
+
+// SigningAlgs are the algorithms a client may choose for tokens made for it.
+var SigningAlgs = []string{"ES256", "RS256", "PS256", "EdDSA"}
+
+// AssertionAlgs are the algorithms accepted in client assertions.
+var AssertionAlgs = []string{"ES256", "RS256", "PS256", "EdDSA", "Ed25519"}
+
+// ParseClient reads a client document strictly: an unknown member or a fault in the metadata is an error that names it.
+// All faults are reported at once, joined with "; ".
+func ParseClient(doc []byte) (*Client, error) {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &raw); err != nil {
+		return nil, fmt.Errorf("client: not a JSON object: %w", err)
+	}
+	c := &Client{}
+	for name, v := range raw {
+		tag, ok := strings.CutPrefix(name, "client_name#")
+		if !ok {
+			continue
+		}
+		var s string
+		if err := json.Unmarshal(v, &s); err != nil {
+			return nil, fmt.Errorf("client: %s must be a string", name)
+		}
+		if c.Names == nil {
+			c.Names = map[string]string{}
+		}
+		c.Names[tag] = s
+		delete(raw, name)
+	}
+	rest, err := json.Marshal(raw)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(rest))
+	dec.DisallowUnknownFields()
+	names := c.Names
+	if err := dec.Decode(c); err != nil {
+		return nil, fmt.Errorf("client %s: %w", raw["client_id"], err)
+	}
+	c.Names = names
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// MarshalJSON is the stored document, which ParseClient reads back.
+func (c *Client) MarshalJSON() ([]byte, error) {
+	type plain Client
+	b, err := json.Marshal((*plain)(c))
+	if err != nil || len(c.Names) == 0 {
+		return b, err
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(b, &m); err != nil {
+		return nil, err
+	}
+	for tag, name := range c.Names {
+		if m["client_name#"+tag], err = json.Marshal(name); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(m)
+}
+
+// prepare validates c and computes what is derived from its metadata.
+func (c *Client) prepare() error {
+	var faults []string
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if c.ID == "" || len(c.ID) > maxClientID || Printable(string(c.ID)) != string(c.ID) {
+		bad("client_id must be 1 to %d printable ASCII characters", maxClientID)
+	}
+	oneOf := func(name, v string, allowed ...string) {
+		if !slices.Contains(allowed, v) {
+			bad("%s %q is not one of %s", name, v, strings.TrimSpace(strings.Join(allowed, " ")))
+		}
+	}
+	oneOf("token_endpoint_auth_method", c.AuthMethod, authMethods...)
+	oneOf("application_type", c.ApplicationType, "", "web", "native")
+	oneOf("subject_type", c.SubjectType, "", "public")
+	oneOf("access_token_format", c.TokenFormat, "", "jwt", "opaque")
+	oneOf("id_token_signed_response_alg", c.IDTokenAlg, append([]string{""}, SigningAlgs...)...)
+	oneOf("access_token_signed_response_alg", c.TokenAlg, append([]string{""}, SigningAlgs...)...)
+	oneOf("token_endpoint_auth_signing_alg", c.AuthAlg, append([]string{""}, AssertionAlgs...)...)
+	for _, g := range c.GrantTypes {
+		oneOf("grant_types", g, GrantTypes...)
+	}
+	for _, r := range c.ResponseTypes {
+		oneOf("response_types", r, "code")
+	}
+	if c.MinimumACR != "" && ident.AssuranceOf(c.MinimumACR) == ident.None {
+		bad("minimum_acr %q is not one of %s", c.MinimumACR, strings.Join(ident.ACRs[:], " "))
+	}
+	faults = append(faults, c.uriFaults()...)
+	if len(c.JWKS) > 0 {
+		set, err := keys.ParseSet(c.JWKS)
+		if err != nil {
+			bad("jwks: %v", err)
+		}
+		c.set = set
+	}
+	if len(c.JWKS) > 0 && c.JWKSURI != "" {
+		bad("jwks and jwks_uri exclude one another") // RFC 7591 §2
+	}
+	if c.AuthMethod == "private_key_jwt" && len(c.JWKS) == 0 && c.JWKSURI == "" {
+		bad("private_key_jwt needs jwks or jwks_uri")
+	}
+	if strings.HasPrefix(c.AuthMethod, "client_secret_") && c.SecretHash == "" {
+		bad("%s needs a client_secret", c.AuthMethod)
+	}
+	if c.Public() && slices.Contains(c.GrantTypes, "client_credentials") {
+		bad("client_credentials needs a client that authenticates") // RFC 6749 §4.4
+	}
+	if c.Allows("authorization_code") && len(c.RedirectURIs) == 0 {
+		bad("redirect_uris is empty, and authorization_code needs one")
+	}
+	if c.TokenSeconds < 0 || c.TokenSeconds > 24*3600 {
+		bad("access_token_lifetime must be 1 to 86400 seconds")
+	}
+	c.scopes = strings.Fields(c.Scope)
+	if len(c.scopes) == 0 {
+		c.scopes = OpenIDScopes
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("client %q: %s", c.ID, strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+func (c *Client) uriFaults() (faults []string) {
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if len(c.RedirectURIs) > maxURIs || len(c.PostLogoutURIs) > maxURIs || len(c.WebOrigins) > maxURIs {
+		bad("more than %d URIs", maxURIs)
+	}
+	for _, u := range c.RedirectURIs {
+		if err := redirectFault(u); err != "" {
+			bad("redirect_uris %q %s", u, err)
+		}
+	}
+	for _, u := range c.PostLogoutURIs {
+		if err := redirectFault(u); err != "" {
+			bad("post_logout_redirect_uris %q %s", u, err)
+		}
+	}
+	for name, u := range map[string]string{"client_uri": c.URI, "logo_uri": c.LogoURI, "policy_uri": c.PolicyURI,
+		"tos_uri": c.TOSURI, "jwks_uri": c.JWKSURI, "initiate_login_uri": c.InitiateLoginURI} {
+		if p, err := url.Parse(u); u != "" && (err != nil || len(u) > maxURI || p.Host == "" || (p.Scheme != "https" && !loopbackHTTP(p))) {
+			bad("%s %q is not an https URL", name, u)
+		}
+	}
+	for _, o := range c.WebOrigins {
+		if p, err := url.Parse(o); err != nil || p.Scheme == "" || p.Host == "" || p.Scheme+"://"+p.Host != o {
+			bad("web_origins %q is not an origin such as https://app.example.com", o)
+		}
+	}
+	return faults
+}
+
+// redirectFault says what is wrong with a redirection URI, or "". RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1.
+func redirectFault(raw string) string {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || len(raw) > maxURI || !u.IsAbs():
+		return "is not an absolute URI"
+	case strings.Contains(raw, "#"):
+		return "has a fragment"
+	case u.User != nil:
+		return "has user information"
+	case u.Scheme == "http" && !loopbackHTTP(u):
+		return "is plain http beyond this machine"
+	case u.Scheme == "http" || u.Scheme == "https":
+		if u.Host == "" {
+			return "has no host"
+		}
+		return ""
+	case slices.Contains([]string{"javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss"}, strings.ToLower(u.Scheme)):
+		return "has a dangerous scheme"
+	}
+	return ""
+}
+
+func loopbackHTTP(u *url.URL) bool {
+	h := u.Hostname()
+	return u.Scheme == "http" && (h == "localhost" || h == "127.0.0.1" || h == "::1" || strings.HasSuffix(h, ".localhost"))
+}
+
+// Public says that the client cannot keep a secret. RFC 6749 §2.1.
+func (c *Client) Public() bool {
+	return c.AuthMethod == "none" || c.AuthMethod == "" && c.SecretHash == "" && len(c.JWKS) == 0 && c.JWKSURI == ""
+}
+
+// Allows says whether the client is registered for a grant type.
+func (c *Client) Allows(grant string) bool {
+	if len(c.GrantTypes) == 0 {
+		return grant == "authorization_code"
+	}
+	return slices.Contains(c.GrantTypes, grant)
+}
+
+// Scopes are those which the client may ask; not to be modified.
+func (c *Client) Scopes() []string { return c.scopes }
+
+// PKCE says whether an authorization request without code_challenge is refused. RFC 9700 §2.1.1.
+func (c *Client) PKCE() bool {
+	return c.Public() || c.RequirePKCE != nil && *c.RequirePKCE
+}
+
+// Keys is the registered key set, nil where there is none or where it lies behind jwks_uri.
+func (c *Client) Keys() *keys.Set { return c.set }
+
+// DisplayName is the name in the language that fits best, or the client_id.
+func (c *Client) DisplayName(lang string) string {
+	if n := c.Names[lang]; n != "" {
+		return n
+	}
+	base, _, _ := strings.Cut(lang, "-")
+	if n := c.Names[base]; n != "" {
+		return n
+	}
+	if c.Name != "" {
+		return c.Name
+	}
+	return string(c.ID)
+}
+
+// Host is where the client lives as far as it cannot be forged: the host of its first https redirection URI, or its
+// scheme where it is an app. It is what people are shown beside the name.
+func (c *Client) Host() string {
+	for _, raw := range c.RedirectURIs {
+		if u, err := url.Parse(raw); err == nil {
+			if u.Host != "" {
+				return u.Host
+			}
+			return u.Scheme + ":"
+		}
+	}
+	return ""
+}
+
+// Redirect returns the redirection URI that raw stands for: raw itself where it is registered, character by character,
+// or differs from a registered loopback IP URI in its port only; the single registered one for "". RFC 6749 §3.1.2.3,
+// RFC 9700 §2.1, RFC 8252 §7.3.
+func (c *Client) Redirect(raw string) (string, bool) {
+	if raw == "" {
+		if len(c.RedirectURIs) == 1 {
+			return c.RedirectURIs[0], true
+		}
+		return "", false
+	}
+	if slices.Contains(c.RedirectURIs, raw) {
+		return raw, true
+	}
+	for _, reg := range c.RedirectURIs {
+		if sameButPort(raw, reg) {
+			return raw, true
+		}
+	}
+	return "", false
+}
+
+func sameButPort(raw, reg string) bool {
+	r, err := url.Parse(reg)
+	if err != nil || r.Scheme != "http" || (r.Hostname() != "127.0.0.1" && r.Hostname() != "::1") {
+		return false
+	}
+	prefix := "http://" + strings.TrimSuffix(r.Host, ":"+r.Port())
+	tail, ok := strings.CutPrefix(raw, prefix)
+	if !ok {
+		return false
+	}
+	if t, found := strings.CutPrefix(tail, ":"); found {
+		i := 0
+		for i < len(t) && t[i] >= '0' && t[i] <= '9' {
+			i++
+		}
+		if i == 0 || i > 5 {
+			return false
+		}
+		tail = t[i:]
+	}
+	regTail := strings.TrimPrefix(reg, "http://"+r.Host)
+	return tail == regTail
+}
+
+// PostLogout says whether raw is registered as a post_logout_redirect_uri, character by character.
+// OpenID Connect RP-Initiated Logout §3.1.
+func (c *Client) PostLogout(raw string) bool { return slices.Contains(c.PostLogoutURIs, raw) }

@@ -1,0 +1,152 @@
+package clientauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/store"
+)
+
+// The clock of a client may be wrong by skew; an assertion lives maxLife at most.
+const (
+	skew    = time.Minute
+	maxLife = time.Hour
+)
+
+type claims struct {
+	Issuer   string      `json:"iss"`
+	Subject  string      `json:"sub"`
+	Audience audience    `json:"aud"`
+	ID       string      `json:"jti"`
+	Expires  json.Number `json:"exp"`
+	Issued   json.Number `json:"iat"`
+	Before   json.Number `json:"nbf"`
+}
+
+// audience is a string or an array of strings. RFC 7519 §4.1.3.
+type audience []string
+
+func (a *audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// claimedBy is the client that an assertion says it comes from; nothing is verified yet.
+func claimedBy(assertion string) (ident.ClientID, error) {
+	_, payload, err := keys.Peek(assertion)
+	if err != nil {
+		return "", err
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return "", err
+	}
+	if c.Subject == "" || c.Subject != c.Issuer || len(c.Subject) > 255 || hasControl(c.Subject) {
+		return "", errors.New("iss and sub must both be the client_id")
+	}
+	return ident.ClientID(c.Subject), nil
+}
+
+// assertion judges a private_key_jwt of client c. RFC 7523 §3, OIDC Core §9.
+func (a *Authenticator) assertion(ctx context.Context, c *oauth.Client, token string) error {
+	if c.Public() || c.SecretHash != "" && c.AuthMethod != "private_key_jwt" {
+		return errors.New("the client has no keys")
+	}
+	algs := oauth.AssertionAlgs
+	if c.AuthAlg != "" {
+		algs = []string{c.AuthAlg}
+	}
+	expect := keys.Expect{Algs: algs, Typ: []string{"", "JWT", "client-authentication+jwt"}, MaxSize: 8 << 10}
+	v, err := a.verify(ctx, c, token, expect)
+	if err != nil {
+		return err
+	}
+	var cl claims
+	if err := json.Unmarshal(v.Payload, &cl); err != nil {
+		return err
+	}
+	if cl.Issuer != string(c.ID) || cl.Subject != string(c.ID) {
+		return errors.New("iss and sub must both be the client_id")
+	}
+	if len(cl.Audience) == 0 {
+		return errors.New("aud is missing")
+	}
+	for _, aud := range cl.Audience {
+		if aud != a.opt.Issuer && !slices.Contains(a.opt.Endpoints, aud) {
+			return fmt.Errorf("aud %q is not this server", aud)
+		}
+	}
+	exp, err := a.times(cl)
+	if err != nil {
+		return err
+	}
+	if cl.ID == "" || len(cl.ID) > 512 {
+		return errors.New("jti is missing or too long")
+	}
+	switch err := a.opt.Ephemeral.Put(ctx, store.KeyOf("assertion", string(c.ID)+"\x00"+cl.ID), []byte{1}, exp.Add(skew)); {
+	case errors.Is(err, store.ErrExists):
+		return errors.New("jti was used before")
+	case err != nil:
+		return oauth.Unavailable(err)
+	}
+	return nil
+}
+
+// times checks exp, iat and nbf and returns exp.
+func (a *Authenticator) times(cl claims) (time.Time, error) {
+	now := a.opt.Now()
+	at := func(n json.Number) (time.Time, bool) {
+		f, err := n.Float64()
+		if err != nil || f < 0 || f > 1e11 {
+			return time.Time{}, false
+		}
+		return time.UnixMilli(int64(f * 1000)), true
+	}
+	exp, ok := at(cl.Expires)
+	if !ok || now.After(exp.Add(skew)) || exp.After(now.Add(maxLife+skew)) {
+		return exp, errors.New("exp is missing, past, or more than an hour ahead")
+	}
+	for _, n := range []json.Number{cl.Issued, cl.Before} {
+		if n == "" {
+			continue
+		}
+		if t, ok := at(n); !ok || t.After(now.Add(skew)) {
+			return exp, errors.New("iat or nbf lies in the future")
+		}
+	}
+	return exp, nil
+}
+
+// verify uses the registered keys; where they lie behind jwks_uri and none fits, they are fetched once more, so that a
+// rotated key is picked up.
+func (a *Authenticator) verify(ctx context.Context, c *oauth.Client, token string, e keys.Expect) (keys.Verified, error) {
+	if c.JWKSURI == "" {
+		if c.Keys() == nil {
+			return keys.Verified{}, errors.New("the client has no keys")
+		}
+		return c.Keys().Verify(token, e)
+	}
+	set, fresh, err := a.jwks.get(ctx, c.JWKSURI, false)
+	if err != nil {
+		return keys.Verified{}, err
+	}
+	v, err := set.Verify(token, e)
+	if err == nil || fresh {
+		return v, err
+	}
+	if set, _, err = a.jwks.get(ctx, c.JWKSURI, true); err != nil {
+		return keys.Verified{}, err
+	}
+	return set.Verify(token, e)
+}

@@ -1,0 +1,34 @@
+package oauth
+
+import (
+	"context"
+
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/sessions"
+)
+
+type envKey struct{}
+
+// WithEnv puts where the request comes from into its context; the shell does it once for every request.
+func WithEnv(ctx context.Context, env ident.Env) context.Context {
+	return context.WithValue(ctx, envKey{}, env)
+}
+
+// EnvOf is where the request of ctx comes from; zero where nobody said.
+func EnvOf(ctx context.Context) ident.Env {
+	env, _ := ctx.Value(envKey{}).(ident.Env)
+	return env
+}
+
+type sessionKey struct{}
+
+// WithSession puts the live session of the browser into the context of its request; the shell does it after checking the cookie.
+func WithSession(ctx context.Context, s sessions.Session) context.Context {
+	return context.WithValue(ctx, sessionKey{}, &s)
+}
+
+// SessionOf is the live session of the browser, or nil.
+func SessionOf(ctx context.Context) *sessions.Session {
+	s, _ := ctx.Value(sessionKey{}).(*sessions.Session)
+	return s
+}

@@ -1,0 +1,165 @@
+package oauth
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/store"
+)
+
+// Registry holds all clients and resources in memory, prepared, and sees within a second when an operator changed them.
+// Reading it costs no lock and no I/O.
+type Registry struct {
+	store RegistryStore
+	mu    sync.Mutex // one reload at a time
+	snap  atomic.Pointer[snapshot]
+}
+
+type snapshot struct {
+	rev       int64
+	clients   map[ident.ClientID]*Client
+	resources map[string]*Resource
+	byScope   map[string][]string // scope → resources that declare it
+	scopes    []string            // all that anybody may ask
+	origins   map[string]bool
+	served    map[string]bool // resources that some client serves
+}
+
+// NewRegistry loads everything; a document that does not parse is an error that names it.
+func NewRegistry(ctx context.Context, s RegistryStore) (*Registry, error) {
+	r := &Registry{store: s}
+	return r, r.load(ctx)
+}
+
+// Reload loads again if the stored revision has moved. It is called each second; an error leaves the last snapshot in place.
+func (r *Registry) Reload(ctx context.Context) error {
+	rev, err := r.store.RegistryRevision(ctx)
+	if err != nil || rev == r.snap.Load().rev {
+		return err
+	}
+	return r.load(ctx)
+}
+
+func (r *Registry) load(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clients, resources, rev, err := r.store.Registry(ctx)
+	if err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	s := &snapshot{rev: rev, clients: make(map[ident.ClientID]*Client, len(clients)), resources: map[string]*Resource{},
+		byScope: map[string][]string{}, origins: map[string]bool{}, served: map[string]bool{}}
+	s.scopes = slices.Clone(OpenIDScopes)
+	for _, d := range resources {
+		res, err := ParseResource(d.JSON)
+		if err != nil {
+			return fmt.Errorf("registry: %w", err)
+		}
+		s.resources[res.ID] = res
+		for _, sc := range res.Scopes {
+			s.byScope[sc] = append(s.byScope[sc], res.ID)
+			s.scopes = append(s.scopes, sc)
+		}
+	}
+	for _, d := range clients {
+		c, err := ParseClient(d.JSON)
+		if err != nil {
+			return fmt.Errorf("registry: %w", err)
+		}
+		s.clients[c.ID] = c
+		for _, o := range c.WebOrigins {
+			s.origins[o] = true
+		}
+		for _, raw := range c.RedirectURIs {
+			if u, err := url.Parse(raw); err == nil && u.Host != "" {
+				s.origins[u.Scheme+"://"+u.Host] = true
+			}
+		}
+		for _, id := range c.Serves {
+			s.served[id] = true
+		}
+	}
+	slices.Sort(s.scopes)
+	s.scopes = slices.Compact(s.scopes)
+	r.snap.Store(s)
+	return nil
+}
+
+// Client returns the registered client, or store.ErrNotFound; a disabled one is not found.
+func (r *Registry) Client(id ident.ClientID) (*Client, error) {
+	c, ok := r.snap.Load().clients[id]
+	if !ok || c.Disabled {
+		return nil, fmt.Errorf("client %w", store.ErrNotFound)
+	}
+	return c, nil
+}
+
+// Resource returns the declared resource, or store.ErrNotFound.
+func (r *Registry) Resource(id string) (*Resource, error) {
+	res, ok := r.snap.Load().resources[id]
+	if !ok {
+		return nil, fmt.Errorf("resource %w", store.ErrNotFound)
+	}
+	return res, nil
+}
+
+// ScopesSupported lists every scope of the server, sorted; for discovery.
+func (r *Registry) ScopesSupported() []string { return r.snap.Load().scopes }
+
+// Revision changes whenever a client or resource does.
+func (r *Registry) Revision() int64 { return r.snap.Load().rev }
+
+// Origin says whether some client may call us from a page of that origin. Fetch §3.2 (CORS protocol).
+func (r *Registry) Origin(origin string) bool { return r.snap.Load().origins[origin] }
+
+// Served says whether some client is declared to serve the resource.
+func (r *Registry) Served(resource string) bool { return r.snap.Load().served[resource] }
+
+// Words are what scope means in a resource's own description; zero where nobody described it.
+func (r *Registry) Words(scope string) Words {
+	s := r.snap.Load()
+	for _, id := range s.byScope[scope] {
+		if w, ok := s.resources[id].Words[scope]; ok {
+			return w
+		}
+	}
+	return Words{}
+}
+
+// Audience is the `aud` of an access token for scope, where the client asked for the resources in want (RFC 8707 §2) or,
+// where it asked for none, those that declare the scopes (RFC 9068 §3). self, our own issuer, is always the audience of a
+// token that opens userinfo, and of one that nothing else claims. An undeclared resource, or one that the client may not
+// name, is invalid_target.
+func (r *Registry) Audience(c *Client, scope, want []string, self string) (aud, resources []string, err error) {
+	s := r.snap.Load()
+	for _, id := range want {
+		if id == self {
+			continue
+		}
+		if _, ok := s.resources[id]; !ok || len(c.Resources) > 0 && !slices.Contains(c.Resources, id) {
+			return nil, nil, InvalidTarget("The resource is not one that this client may name.")
+		}
+		if !slices.Contains(resources, id) {
+			resources = append(resources, id)
+		}
+	}
+	if len(want) == 0 {
+		for _, sc := range scope {
+			for _, id := range s.byScope[sc] {
+				if !slices.Contains(resources, id) && (len(c.Resources) == 0 || slices.Contains(c.Resources, id)) {
+					resources = append(resources, id)
+				}
+			}
+		}
+	}
+	aud = resources
+	if len(aud) == 0 || slices.Contains(scope, "openid") {
+		aud = append(slices.Clone(resources), self)
+	}
+	return aud, resources, nil
+}

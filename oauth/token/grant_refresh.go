@@ -1,0 +1,117 @@
+package token
+
+import (
+	"context"
+	"errors"
+
+	"github.com/postern-id/postern/audit"
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/issue"
+	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/store"
+)
+
+// refreshGrant rotates refresh tokens. RFC 6749 §6, RFC 9700 §4.14.2.
+type refreshGrant struct{ Options }
+
+func (refreshGrant) Type() string { return "refresh_token" }
+
+var errRefresh = oauth.InvalidGrant("The refresh token is wrong, has expired, or was revoked.")
+
+func (g refreshGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
+	if q.Form.Get("refresh_token") == "" {
+		return nil, oauth.InvalidRequest("refresh_token is missing.")
+	}
+	tok, err := issue.ParseRefresh(q.Form.Get("refresh_token"))
+	if err != nil {
+		return nil, errRefresh
+	}
+	gr, err := g.Grants.Grant(ctx, tok.Grant)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errRefresh
+	}
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	if gr.Client != q.Client.ID || gr.RefreshSeq == 0 || !Stands(&gr, g.Now()) {
+		return nil, errRefresh
+	}
+	current := tok.Is(gr.RefreshHash) && tok.Seq == gr.RefreshSeq
+	if !current {
+		if _, known := g.Issue.Ancestor(tok, gr.RefreshSeq, gr.RefreshHash); !known {
+			return nil, errRefresh // a guess: it revokes nothing
+		}
+	}
+	due := &Due{Grant: &gr}
+	if due.Scope, err = narrowed(q.Form, gr.Scope); err != nil {
+		return nil, err
+	}
+	if due.Want, err = targets(q.Form, &gr); err != nil {
+		return nil, err
+	}
+	if _, _, err := g.Registry.Audience(q.Client, due.Scope, due.Want, g.Issue.Issuer()); err != nil {
+		return nil, err
+	}
+	if err := g.risk(ctx, q.Client, &gr); err != nil {
+		return nil, err
+	}
+	next, err := g.rotate(ctx, &gr, tok, current)
+	if err != nil {
+		return nil, err
+	}
+	due.Refresh = next.String()
+	if !gr.Offline {
+		if err := g.Sessions.Touch(ctx, gr.Session); err != nil {
+			return nil, oauth.Unavailable(err)
+		}
+	}
+	return due, nil
+}
+
+// rotate moves the family on from tok, or finds the successor that tok already has.
+func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Refresh, current bool) (issue.Refresh, error) {
+	if current {
+		next := g.Issue.Successor(tok)
+		err := g.Grants.RotateGrant(ctx, gr.ID, tok.Seq, next.Hash(), g.Now())
+		if err == nil {
+			return next, nil
+		}
+		if !errors.Is(err, store.ErrStale) {
+			return next, oauth.Unavailable(err)
+		}
+		// Somebody was faster with the same token, or the grant was revoked this instant.
+		if *gr, err = g.Grants.Grant(ctx, gr.ID); err != nil {
+			return next, oauth.Unavailable(err)
+		}
+		if !Stands(gr, g.Now()) {
+			return next, errRefresh
+		}
+	}
+	next, known := g.Issue.Ancestor(tok, gr.RefreshSeq, gr.RefreshHash)
+	if known && tok.Seq == gr.RefreshSeq-1 && g.Now().Sub(gr.RotatedAt) <= g.Grace {
+		return next, nil // the same successor: a lost answer or two tabs, RFC 9700 §4.14.2
+	}
+	env := oauth.EnvOf(ctx)
+	if err := g.Audit.Record(ctx, audit.Event{Type: "refresh.replayed", Outcome: audit.Failed, Actor: "client", Client: gr.Client, User: gr.User,
+		Session: gr.Session, Grant: gr.ID, IP: env.IP.String(), Request: env.RequestID}); err != nil {
+		return next, oauth.Unavailable(err)
+	}
+	if _, err := g.Grants.RevokeGrant(ctx, gr.ID, g.Now(), "refresh_replayed"); err != nil {
+		return next, oauth.Unavailable(err)
+	}
+	return next, errRefresh
+}
+
+// risk judges the refresh: a person's tokens are not renewed from where only a stronger proof would let them sign in.
+func (g refreshGrant) risk(ctx context.Context, c *oauth.Client, gr *oauth.Grant) error {
+	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.Refresh, User: gr.User, Client: c.ID, Env: oauth.EnvOf(ctx),
+		Held: gr.Assurance, Best: ident.HardwareBound, Was: riskstep.Place{Country: gr.Country, Known: gr.Country != ""}})
+	if err != nil {
+		return oauth.Unavailable(err)
+	}
+	if d.Action() == riskstep.Allow {
+		return nil
+	}
+	return oauth.InvalidGrant("The situation changed; the person has to sign in again.")
+}
