@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/postern-id/postern/audit"
-	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/riskstep"
@@ -105,8 +104,8 @@ func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Ref
 
 // risk judges the refresh: a person's tokens are not renewed from where only a stronger proof would let them sign in.
 func (g refreshGrant) risk(ctx context.Context, c *oauth.Client, gr *oauth.Grant) error {
-	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.Refresh, User: gr.User, Client: c.ID, Env: oauth.EnvOf(ctx),
-		Held: gr.Assurance, Best: ident.HardwareBound, Was: riskstep.Place{Country: gr.Country, Known: gr.Country != ""}})
+	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.AtRefresh, User: gr.User, Client: c.ID, Env: oauth.EnvOf(ctx),
+		Held: gr.Assurance, Was: riskstep.Place{Country: gr.Country, Known: gr.Country != ""}})
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
