@@ -1,0 +1,147 @@
+// Package sqldb keeps everything in SQLite (the default, pure Go) or in PostgreSQL: one set of
+// queries, two dialects, migrations. It is the only importer of SQL drivers. It never decides
+// what a row means, and never holds a transaction open across anything but its own statements.
+//
+// Every write is an op, a few statements whose outcome derives from the rows that they touched.
+// Ops which wait at the same time are committed together (docs/decisions/003-group-commit.md):
+// one durable write to the disk then serves many callers, and each is answered only after it.
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/postern-id/postern/audit"
+	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/store"
+)
+
+// Options say where the database is. Driver, DSN and Now are required.
+type Options struct {
+	Driver   string           // "sqlite" or "postgres"
+	DSN      string           // SQLite: a file's path, or ":memory:"; PostgreSQL: a URL or a key=value string
+	Now      func() time.Time // decides what has expired; nodes are assumed to be within a second of each other
+	MaxConns int              // connections that read (one more writes); 0 is 4
+}
+
+// DB is an open database. Its methods may be called from any number of goroutines.
+type DB struct {
+	backend
+	now func() time.Time
+
+	sweeping sync.Mutex
+	cursor   map[*walk]any // where the next sweep goes on
+}
+
+var (
+	_ store.Ephemeral     = (*DB)(nil)
+	_ store.Counters      = (*DB)(nil)
+	_ audit.Store         = (*DB)(nil)
+	_ keys.Store          = (*DB)(nil)
+	_ authn.Store         = (*DB)(nil)
+	_ riskstep.Store      = (*DB)(nil)
+	_ sessions.Store      = (*DB)(nil)
+	_ oauth.GrantStore    = (*DB)(nil)
+	_ oauth.ConsentStore  = (*DB)(nil)
+	_ oauth.RegistryStore = (*DB)(nil)
+)
+
+// A backend is one of the two engines.
+type backend interface {
+	// read runs o, which changes nothing.
+	read(ctx context.Context, o *op) error
+	// write runs o in a transaction, which is durable when it returns nil.
+	write(ctx context.Context, o *op) error
+	// migration runs f with a connection of its own.
+	migration(ctx context.Context, f func(migrator) error) error
+	ping(ctx context.Context) error
+	close() error
+}
+
+// Open connects to the database; it does not migrate.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Now == nil {
+		return nil, errors.New("sqldb: Options.Now is missing")
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = 4
+	}
+	var b backend
+	var err error
+	switch o.Driver {
+	case "sqlite":
+		b, err = openLite(o.DSN, o.MaxConns)
+	case "postgres":
+		b, err = openPG(ctx, o.DSN, o.MaxConns, o.Now)
+	default:
+		return nil, fmt.Errorf("sqldb: unknown driver %q: want sqlite or postgres", o.Driver)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sqldb: open: %w", err)
+	}
+	return &DB{backend: b, now: o.Now, cursor: map[*walk]any{}}, nil
+}
+
+// Ping returns nil if the database answers.
+func (db *DB) Ping(ctx context.Context) error { return wrap("ping", db.ping(ctx)) }
+
+// Close finishes the writes that were accepted, refuses new ones, and disconnects.
+func (db *DB) Close() error { return wrap("close", db.close()) }
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sqldb: %s: %w", what, err)
+}
+
+// change runs o and returns how many rows its first step changed.
+func (db *DB) change(ctx context.Context, what string, o *op) (int64, error) {
+	if err := o.check(); err != nil {
+		return 0, wrap(what, err)
+	}
+	if err := db.write(ctx, o); err != nil {
+		return 0, wrap(what, err)
+	}
+	return o.steps[0].n, nil
+}
+
+// one reads at most one row; store.ErrNotFound where there is none.
+func one[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *query, args ...any) (T, error) {
+	l, err := all(ctx, db, what, scan, q, args...)
+	if err == nil && len(l) == 0 {
+		err = fmt.Errorf("sqldb: %s: %w", what, store.ErrNotFound)
+	}
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return l[0], nil
+}
+
+// all reads the rows of q. Text that cannot be stored cannot be found either.
+func all[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *query, args ...any) ([]T, error) {
+	var l []T
+	o := newOp(q, args...).rows(func(r *row) { l = append(l, scan(r)) })
+	o.reset = func() { l = nil }
+	if o.check() != nil {
+		return nil, nil
+	}
+	if err := db.read(ctx, o); err != nil {
+		return nil, wrap(what, err)
+	}
+	return l, nil
+}
+
+// there tells whether q finds a row.
+func (db *DB) there(ctx context.Context, what string, q *query, args ...any) (bool, error) {
+	l, err := all(ctx, db, what, (*row).int, q, args...)
+	return len(l) > 0, err
+}
