@@ -48,7 +48,7 @@ func (m *world) ended(sid ident.SessionID) bool {
 func revocationModel(r *room[Engine]) {
 	second := newClient(r)
 	rapid.Check(r.T, func(t *rapid.T) {
-		w := walk{user: user(r), client: newClient(r)}
+		w := walk{user: newUser(r), client: newClient(r)}
 		must(t, r.e.PutUser(r.ctx, w.user))
 		m := &world{walks: []walk{w, {user: w.user, client: second}}}
 		t.Repeat(m.actions(r))

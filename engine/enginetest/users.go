@@ -27,13 +27,13 @@ var riskParts = []part[Engine]{
 	{"one writer wins a version", riskContest},
 }
 
-func user(r *room[Engine]) authn.User {
+func newUser(r *room[Engine]) authn.User {
 	n := name("user")
 	return authn.User{ID: ident.UserID("id-" + n), Username: n, Email: n + "@example.com", CreatedAt: r.clock.now(), UpdatedAt: r.clock.now()}
 }
 
 func usersValues(r *room[Engine]) {
-	full := user(r)
+	full := newUser(r)
 	full.EmailVerified, full.Disabled = true, true
 	full.PasswordHash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
 	full.TOTP = []byte{0, 0xff, 1, 0}
@@ -44,7 +44,7 @@ func usersValues(r *room[Engine]) {
 	full.CreatedAt = r.clock.now().In(time.FixedZone("east", 9*3600))
 	full.UpdatedAt = r.clock.in(time.Microsecond)
 	bare := authn.User{ID: ident.UserID(name("bare")), Username: name("bare"), CreatedAt: r.clock.now()}
-	big := user(r)
+	big := newUser(r)
 	big.Claims = map[string]json.RawMessage{"picture": json.RawMessage(`"` + strings.Repeat("é", 100<<10) + `"`)}
 
 	for _, u := range []authn.User{full, bare, big} {
@@ -70,13 +70,13 @@ func usersValues(r *room[Engine]) {
 
 func usersUnique(r *room[Engine]) {
 	mail := name("Åsa") + "@Example.COM" // kept as written, found case-folded
-	ann := user(r)
+	ann := newUser(r)
 	ann.Username, ann.Email = name("ÅNN"), mail
 	must(r, r.e.PutUser(r.ctx, ann))
 	for _, id := range []string{strings.ToLower(ann.Username), strings.ToLower(mail)} {
 		same(r, "case-folded identifier", get(r.e.UserByIdentifier(r.ctx, id))(r), ann)
 	}
-	bob := user(r)
+	bob := newUser(r)
 	must(r, r.e.PutUser(r.ctx, bob))
 
 	for _, tt := range []struct{ name, username, email string }{
@@ -87,7 +87,7 @@ func usersUnique(r *room[Engine]) {
 		{"her address as username", ann.Email, ""},
 		{"her username as address", name("x"), ann.Username},
 	} {
-		fresh := user(r)
+		fresh := newUser(r)
 		fresh.Username, fresh.Email = tt.username, tt.email
 		refuse(r, "another person with "+tt.name, r.e.PutUser(r.ctx, fresh), store.ErrExists)
 		_, err := r.e.User(r.ctx, fresh.ID)
@@ -106,7 +106,7 @@ func usersUnique(r *room[Engine]) {
 	refuse(r, "a name given up", err, store.ErrNotFound)
 	bob.Username, bob.Email = freed, ""
 	must(r, r.e.PutUser(r.ctx, bob))
-	carol := user(r)
+	carol := newUser(r)
 	carol.Email = "" // no address is nobody's
 	must(r, r.e.PutUser(r.ctx, carol))
 	must(r, r.e.DeleteUser(r.ctx, ann.ID))
@@ -119,7 +119,7 @@ func usersContest(r *room[Engine]) {
 		us := make([]authn.User, 24)
 		shared := name("shared")
 		for i := range us {
-			us[i] = user(r)
+			us[i] = newUser(r)
 			if i%2 == 0 {
 				us[i].Username = shared
 			} else {
@@ -136,7 +136,7 @@ func usersList(r *room[Engine]) {
 	ids := []ident.UserID{"-", "B", "a", "a-b", "aa", "b", "é"} // in the order of their bytes
 	var want []authn.User
 	for _, i := range []int{3, 0, 6, 1, 5, 2, 4} {
-		u := user(r)
+		u := newUser(r)
 		u.ID = ids[i]
 		must(r, r.e.PutUser(r.ctx, u))
 	}

@@ -23,7 +23,7 @@ type walk struct {
 
 func newWalk(r *room[Engine]) walk {
 	r.Helper()
-	w := walk{user: user(r), client: newClient(r)}
+	w := walk{user: newUser(r), client: newClient(r)}
 	must(r, r.e.PutUser(r.ctx, w.user))
 	w.session = w.newSession(r)
 	must(r, r.e.InsertSession(r.ctx, w.session))
