@@ -24,8 +24,8 @@ func (c Challenge) String() string {
 	b.WriteString("Bearer")
 	sep := " "
 	put := func(name, value string) {
-		if value != "" {
-			b.WriteString(sep + name + `="` + quotable(value) + `"`)
+		if value = quotable(value); value != "" {
+			b.WriteString(sep + name + `="` + value + `"`)
 			sep = ", "
 		}
 	}
@@ -67,7 +67,7 @@ func ParseChallenge(header string) (Challenge, error) {
 		if !ok || seen[name] {
 			return Challenge{}, errors.New("verify: malformed challenge")
 		}
-		seen[name], rest = true, after
+		seen[name], rest, value = true, after, quotable(value)
 		switch name {
 		case "error":
 			c.Error = value
