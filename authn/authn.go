@@ -36,7 +36,7 @@ func (t Throttled) Error() string {
 	return "authn: too many failures, retry after " + t.RetryAfter.String()
 }
 
-// Sealer encrypts what must be read again; keys.Envelope is one.
+// Sealer encrypts what must be read again; keys.Sealer is one.
 type Sealer interface {
 	Seal(purpose string, plain []byte) ([]byte, error)
 	Open(purpose string, sealed []byte) ([]byte, error)
@@ -56,7 +56,7 @@ type Policy struct {
 	Throttle            Limits
 }
 
-// Options are what a Service stands on. All but Blocklist in Policy must be set; Rand defaults to crypto/rand.
+// Options are what a Service stands on. All must be set, except Rand (crypto/rand) and Policy.
 type Options struct {
 	Users     Store
 	Ephemeral store.Ephemeral

@@ -90,8 +90,11 @@ var walks = []string{
 }
 
 // patterned says whether a folded password is nothing but a few runs along a keyboard or a sequence,
-// in either direction, or of a repeated character.
+// in either direction, or of a repeated character, or the same few characters over and over.
 func patterned(password string) bool {
+	if unit := period(password); unit != password && utf8.RuneCountInString(unit) <= 4 {
+		return true
+	}
 	rest, runs := []rune(password), 0
 	if len(rest) == 0 {
 		return false

@@ -68,5 +68,5 @@ func mostly(password string, words []string) bool {
 			rest, found = strings.ReplaceAll(rest, w, ""), true
 		}
 	}
-	return found && utf8.RuneCountInString(rest) < 8
+	return found && utf8.RuneCountInString(rest) <= 8
 }

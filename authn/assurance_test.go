@@ -1,0 +1,84 @@
+package authn
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/postern-id/postern/ident"
+)
+
+func TestRungs(t *testing.T) {
+	both := []ident.AMR{ident.Password, ident.OTP, ident.MultiFactor}
+	for _, c := range []struct {
+		name string
+		of   factors
+		want ident.Assurance
+		amr  []ident.AMR
+	}{
+		{"nothing", 0, ident.None, nil},
+		{"password", hasPassword, ident.AAL1, []ident.AMR{ident.Password}},
+		{"one-time password", hasOTP, ident.AAL1, []ident.AMR{ident.OTP}},
+		{"short password", hasShortPassword, ident.None, []ident.AMR{ident.Password}},
+		{"password and code", hasPassword | hasOTP, ident.AAL2, both},
+		{"short password and code", hasShortPassword | hasOTP, ident.AAL2, both},
+		{"the same password twice", hasPassword | hasShortPassword, ident.AAL1, []ident.AMR{ident.Password}},
+		{"everything", hasPassword | hasShortPassword | hasOTP, ident.AAL2, both},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.of.worth(); got.assurance != c.want || !reflect.DeepEqual(got.amr, c.amr) {
+				t.Errorf("%v %v, want %v %v", got.assurance, got.amr, c.want, c.amr)
+			}
+		})
+	}
+}
+
+func TestWith(t *testing.T) {
+	t0 := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	proof := func(id string, u ident.UserID, f factors, from, at time.Duration) Proof {
+		return Proof{id: id, user: u, factors: f, from: t0.Add(from), at: t0.Add(at)}
+	}
+	pwd := proof("a", "u1", hasPassword, 0, 0)
+	for _, c := range []struct {
+		name string
+		p, q Proof
+		want ident.Assurance // None for ErrCombine
+	}{
+		{"at once", pwd, proof("b", "u1", hasOTP, 0, 0), ident.AAL2},
+		{"ten minutes apart", pwd, proof("b", "u1", hasOTP, ProofLife, ProofLife), ident.AAL2},
+		{"in the other order", proof("b", "u1", hasOTP, ProofLife, ProofLife), pwd, ident.AAL2},
+		{"too far apart", pwd, proof("b", "u1", hasOTP, ProofLife+1, ProofLife+1), ident.None},
+		{"a chain too long", proof("c", "u1", hasPassword, -2, ProofLife-1), proof("b", "u1", hasOTP, ProofLife, ProofLife), ident.None},
+		{"of two people", pwd, proof("b", "u2", hasOTP, 0, 0), ident.None},
+		{"with nothing", pwd, Proof{}, ident.None},
+		{"nothing with it", Proof{}, pwd, ident.None},
+		{"one factor twice", pwd, proof("b", "u1", hasPassword, 0, 0), ident.AAL1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := c.p.With(c.q)
+			if got.Assurance() != c.want || (err == nil) != (c.want != ident.None) {
+				t.Fatalf("%v, %v, want %v", got.Assurance(), err, c.want)
+			}
+			if err == nil && (got.ID() == c.p.ID() || got.ID() == c.q.ID() || !got.Valid()) {
+				t.Errorf("id %q of %q and %q", got.ID(), c.p.ID(), c.q.ID())
+			}
+		})
+	}
+}
+
+func TestZeroProof(t *testing.T) {
+	var p Proof
+	if p.Valid() || p.Fresh(time.Time{}) || p.Assurance() != ident.None || p.AMR() != nil {
+		t.Error("the zero proof proves something")
+	}
+}
+
+func TestFresh(t *testing.T) {
+	t0 := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	p := Proof{id: "a", user: "u", factors: hasPassword, from: t0, at: t0.Add(time.Minute)}
+	for d, want := range map[time.Duration]bool{0: false, time.Minute: true, ProofLife: true, ProofLife + 1: false} {
+		if got := p.Fresh(t0.Add(d)); got != want {
+			t.Errorf("after %v: %v, want %v", d, got, want)
+		}
+	}
+}
