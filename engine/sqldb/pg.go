@@ -206,6 +206,9 @@ func oidOf(a any) uint32 {
 }
 
 func (p *pgConn) send(line *pgconn.Pipeline, s *step) {
+	if p.scratch == nil {
+		p.scratch = make([]byte, 0, 512) // never nil: a nil value would be NULL
+	}
 	p.scratch, p.values = p.scratch[:0], p.values[:0]
 	for _, a := range s.args {
 		switch v := a.(type) {
