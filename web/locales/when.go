@@ -44,12 +44,18 @@ func (c *Catalogue) span(l Lang, d time.Duration, up bool) string {
 func (c *Catalogue) Ago(l Lang, now, t time.Time) string {
 	d := now.Sub(t)
 	switch {
-	case now.IsZero() || d >= 30*24*time.Hour || d < -time.Minute:
+	case !Fresh(now, t):
 		return Date(t)
 	case d < time.Minute:
 		return c.T(l, "time.now")
 	}
 	return c.T(l, "time.ago", c.Span(l, d))
+}
+
+// Fresh says whether Ago tells t in words.
+func Fresh(now, t time.Time) bool {
+	d := now.Sub(t)
+	return !now.IsZero() && -time.Minute <= d && d < 30*24*time.Hour
 }
 
 // Date is the day of t in UTC, the same in every language.

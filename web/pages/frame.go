@@ -40,16 +40,23 @@ func ThemeOf(cookie string) Theme {
 	return System
 }
 
+// own parses self, which must be a path of this origin with or without a query; anything else becomes "/".
+func own(self string) *url.URL {
+	u, err := url.Parse(self)
+	if err != nil || u.IsAbs() || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") {
+		return &url.URL{Path: "/"}
+	}
+	return &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+}
+
 // LangURL returns self with its query parameter lang set to l and all others kept, for a language link.
 // What is not a path of this origin becomes "/".
 func LangURL(self string, l locales.Lang) string {
-	u, err := url.Parse(self)
-	if err != nil || u.IsAbs() || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") {
-		u = &url.URL{Path: "/"}
-	}
+	u := own(self)
 	q := u.Query()
 	q.Set("lang", string(l))
-	return (&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: q.Encode()}).String()
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // Redirect is an address outside that a client registered, so a page may link to it whatever its scheme

@@ -25,7 +25,9 @@ func funcs(c *locales.Catalogue, l locales.Lang) template.FuncMap {
 		"date":   locales.Date,
 		"minute": locales.Minute,
 		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"fresh":  locales.Fresh,
 		"recent": func(now, t time.Time) bool { return !now.IsZero() && now.Sub(t) < 5*time.Minute },
+		"device": w.device,
 		"place":  w.place,
 		"name":   w.name,
 		"reason": w.reason,
@@ -71,6 +73,18 @@ func (w words) place(code string) string {
 		return s
 	}
 	return w.c.T(w.l, "common.unknownloc")
+}
+
+// device turns "Chrome on Windows", as sessions keep it, into the words of the language.
+func (w words) device(agent string) string {
+	if agent == "" {
+		return w.c.T(w.l, "sess.noname")
+	}
+	browser, system, ok := strings.Cut(agent, " on ")
+	if !ok {
+		return agent
+	}
+	return w.c.T(w.l, "sess.device", browser, system)
 }
 
 // name is how to speak of a client: by its name, its host, or as "the app".

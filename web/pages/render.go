@@ -112,6 +112,17 @@ func (d *doc) Languages() []language {
 	return ls
 }
 
+// Retry is where an error page leads that may be gone in a moment; "" where trying again does not help.
+func (d *doc) Retry() string {
+	if e, ok := d.V.(Error); ok && d.Self != "" {
+		switch e.Kind {
+		case Broken, Unavailable, TooMany, Forged:
+			return own(d.Self).String()
+		}
+	}
+	return ""
+}
+
 // maxKept bounds the buffers that are kept for the next page, in bytes.
 const maxKept = 64 << 10
 

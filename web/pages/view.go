@@ -178,6 +178,7 @@ const (
 )
 
 // Error says that it goes no further, and where to go instead.
+// Where it may help, Self of the Frame is offered to try again.
 type Error struct {
 	Kind    Kind
 	Client  Party
