@@ -164,7 +164,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 }
 
-// losing stands before a server and, while lose is true, hangs up instead of passing on an answer.
+// losing stands before a server and, once lose is true, hangs up instead of passing on the next answer.
 func losing(t *testing.T, server string, lose *atomic.Bool) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	noError(t, err)
@@ -189,7 +189,7 @@ func losing(t *testing.T, server string, lose *atomic.Bool) (addr string) {
 				defer up.Close()
 				for b := make([]byte, 64<<10); ; {
 					n, err := up.Read(b)
-					if err != nil || lose.Load() {
+					if err != nil || lose.CompareAndSwap(true, false) {
 						return
 					}
 					client.Write(b[:n])
