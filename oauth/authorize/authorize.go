@@ -67,7 +67,7 @@ func (s *Service) Authorize(w http.ResponseWriter, r *http.Request) error {
 	var f *oauth.Fault
 	if errors.As(err, &f) {
 		if f.Redirect == "" {
-			return f.Err
+			return f
 		}
 		return s.redirect(w, r, s.failure(f.Redirect, f.State, f.Err))
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
-	"github.com/postern-id/postern/store"
+	"github.com/postern-id/postern/sessions"
 )
 
 // Logout is a request to end a session, as far as it can be believed. OpenID Connect RP-Initiated Logout §2.
@@ -79,7 +79,7 @@ func (s *Service) End(ctx context.Context, id ident.SessionID, reason string) er
 	if id == "" {
 		return nil
 	}
-	if err := s.opt.Sessions.End(ctx, id, reason); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := s.opt.Sessions.End(ctx, id, reason); err != nil && !errors.Is(err, sessions.ErrNone) {
 		return oauth.Unavailable(err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
 
@@ -61,7 +62,9 @@ func (g refreshGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 	}
 	due.Refresh = next.String()
 	if !gr.Offline {
-		if err := g.Sessions.Touch(ctx, gr.Session); err != nil {
+		if err := g.Sessions.Touch(ctx, gr.Session); errors.Is(err, sessions.ErrNone) {
+			return nil, errRefresh
+		} else if err != nil {
 			return nil, oauth.Unavailable(err)
 		}
 	}

@@ -1,0 +1,244 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/postern-id/postern/audit"
+	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/store"
+	"github.com/postern-id/postern/web/locales"
+	"github.com/postern-id/postern/web/pages"
+)
+
+// owner is the person whose account pages are asked for; nil sends the browser to sign in first.
+func (s *Server) owner(w http.ResponseWriter, r *http.Request) (*sessions.Session, authn.User, error) {
+	sess := current(r.Context())
+	if sess == nil {
+		to := "/login?to=" + strings.TrimPrefix(r.URL.Path, s.base.Path)
+		return nil, authn.User{}, s.to(w, to)
+	}
+	u, err := s.opt.Users.User(r.Context(), sess.User)
+	return sess, u, err
+}
+
+func (s *Server) account(r *http.Request, u authn.User) pages.Account {
+	name := u.Username
+	var full string
+	if json.Unmarshal(u.Claims["name"], &full) == nil && full != "" {
+		name = full
+	}
+	return pages.Account{CSRF: s.csrf(r, "account"), Name: name, Done: pages.DoneOf(r.URL.Query().Get("done"))}
+}
+
+// overview is /account.
+func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
+	sess, u, err := s.owner(w, r)
+	if sess == nil || err != nil {
+		return err
+	}
+	ctx := r.Context()
+	list, err := s.opt.Sessions.List(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	apps, err := s.opt.Consents.Consents(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	factors, err := s.opt.Authn.Factors(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	events, _, err := s.events(r, u.ID, s.opt.Now().Add(time.Minute), 5)
+	if err != nil {
+		return err
+	}
+	return s.answer(w, r, http.StatusOK, pages.Overview{Account: s.account(r, u), Username: u.Username, Email: u.Email,
+		Password: factors.Password, TOTP: factors.OTP, Sessions: len(list), Apps: len(apps), Recent: events}, nil)
+}
+
+// sessions is /account/sessions: where the person is signed in, and the buttons that end it.
+func (s *Server) sessions(w http.ResponseWriter, r *http.Request) error {
+	sess, u, err := s.owner(w, r)
+	if sess == nil || err != nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return s.endSessions(w, r, sess)
+	}
+	ctx := r.Context()
+	list, err := s.opt.Sessions.List(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	grants, err := s.opt.Grants.GrantsOf(ctx, u.ID, "", s.opt.Now())
+	if err != nil {
+		return err
+	}
+	apps := map[ident.SessionID][]string{}
+	for _, g := range grants {
+		if c, err := s.opt.Registry.Client(g.Client); err == nil && !slices.Contains(apps[g.Session], c.DisplayName("")) {
+			apps[g.Session] = append(apps[g.Session], c.DisplayName(""))
+		}
+	}
+	return s.answer(w, r, http.StatusOK, pages.Sessions{Account: s.account(r, u), Devices: devices(list, sess, apps), Keeps: s.opt.Access}, nil)
+}
+
+// devices groups sessions by device, the one at hand first.
+func devices(list []sessions.Session, here *sessions.Session, apps map[ident.SessionID][]string) []pages.Device {
+	var out []pages.Device
+	at := map[ident.DeviceID]int{}
+	for _, v := range list {
+		i, ok := at[v.Device]
+		if !ok {
+			i = len(out)
+			at[v.Device] = i
+			out = append(out, pages.Device{Name: v.Agent})
+		}
+		ps := pages.Session{ID: string(v.ID), Current: v.ID == here.ID, Country: v.Country, CreatedAt: v.CreatedAt, LastSeen: v.LastSeen, Apps: apps[v.ID]}
+		for _, m := range v.AMR {
+			ps.AMR = append(ps.AMR, string(m))
+		}
+		out[i].Current = out[i].Current || ps.Current
+		out[i].Sessions = append(out[i].Sessions, ps)
+	}
+	slices.SortStableFunc(out, func(a, b pages.Device) int {
+		switch {
+		case a.Current == b.Current:
+			return 0
+		case a.Current:
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, here *sessions.Session) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if !s.genuine(r, "account") {
+		return errForged
+	}
+	ctx := r.Context()
+	if r.PostForm.Get("others") != "" {
+		if _, err := s.opt.Sessions.EndAll(ctx, here.User, here.ID, "owner"); err != nil {
+			return err
+		}
+		return s.to(w, "/account/sessions?done="+string(pages.DoneOthersOut))
+	}
+	id := ident.SessionID(r.PostForm.Get("session"))
+	v, err := s.opt.Sessions.Alive(ctx, id)
+	if errors.Is(err, sessions.ErrNone) || err == nil && v.User != here.User { // another person's is as good as none
+		return s.to(w, "/account/sessions")
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.opt.Meta.End(ctx, id, "owner"); err != nil {
+		return err
+	}
+	if id == here.ID {
+		s.setCookie(w, sessionCookie, "", 0)
+		return s.answer(w, r, http.StatusOK, pages.SignedOut{}, nil)
+	}
+	return s.to(w, "/account/sessions?done="+string(pages.DoneSignedOut))
+}
+
+// apps is /account/apps: what the person allowed, and the button that takes it back.
+func (s *Server) apps(w http.ResponseWriter, r *http.Request) error {
+	sess, u, err := s.owner(w, r)
+	if sess == nil || err != nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return s.withdraw(w, r, sess)
+	}
+	list, err := s.opt.Consents.Consents(r.Context(), u.ID)
+	if err != nil {
+		return err
+	}
+	lang := string(locales.Match(s.cookie(r, langCookie), r.Header.Get("Accept-Language")))
+	v := pages.Apps{Account: s.account(r, u)}
+	for _, c := range list {
+		app := pages.App{ID: string(c.Client), Client: pages.Party{Name: string(c.Client), Host: c.Host}, Since: c.CreatedAt,
+			Offline: slices.Contains(c.Scope, "offline_access"),
+			Has:     pages.Permissions(slices.DeleteFunc(slices.Clone(c.Scope), func(v string) bool { return v == "offline_access" })...)}
+		if cl, err := s.opt.Registry.Client(c.Client); err == nil {
+			app.Client.Name = cl.DisplayName(lang)
+		}
+		v.Apps = append(v.Apps, app)
+	}
+	return s.answer(w, r, http.StatusOK, v, nil)
+}
+
+func (s *Server) withdraw(w http.ResponseWriter, r *http.Request, here *sessions.Session) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if !s.genuine(r, "account") {
+		return errForged
+	}
+	ctx, env := r.Context(), oauth.EnvOf(r.Context())
+	client := ident.ClientID(r.PostForm.Get("client"))
+	if err := s.opt.Audit.Record(ctx, audit.Event{Type: "consent.withdrawn", Outcome: audit.OK, Actor: "user", User: here.User, Client: client,
+		Session: here.ID, IP: env.IP.String(), Request: env.RequestID}); err != nil {
+		return oauth.Unavailable(err)
+	}
+	if err := s.opt.Consents.WithdrawConsent(ctx, here.User, client, s.opt.Now()); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return s.to(w, "/account/apps?done="+string(pages.DoneWithdrawn))
+}
+
+// activity is /account/activity, by cursor.
+func (s *Server) activity(w http.ResponseWriter, r *http.Request) error {
+	sess, u, err := s.owner(w, r)
+	if sess == nil || err != nil {
+		return err
+	}
+	before := s.opt.Now().Add(time.Minute)
+	if us, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64); err == nil && us > 0 {
+		before = time.UnixMicro(us)
+	}
+	const size = 50
+	events, last, err := s.events(r, u.ID, before, size)
+	if err != nil {
+		return err
+	}
+	v := pages.Activity{Account: s.account(r, u), Events: events}
+	if len(events) == size {
+		v.Older = s.base.Path + "/account/activity?before=" + strconv.FormatInt(last.UnixMicro(), 10)
+	}
+	return s.answer(w, r, http.StatusOK, v, nil)
+}
+
+func (s *Server) events(r *http.Request, user ident.UserID, before time.Time, limit int) (out []pages.Event, last time.Time, err error) {
+	entries, err := s.opt.History.AuditOfUser(r.Context(), user, before, limit)
+	if err != nil {
+		return nil, last, err
+	}
+	for _, e := range entries {
+		var ev audit.Event
+		if err := json.Unmarshal(e.Body, &ev); err != nil {
+			return nil, last, err
+		}
+		last = e.At
+		pe := pages.Event{Type: ev.Type, Outcome: string(ev.Outcome), At: e.At, Device: sessions.FamilyOf(ev.Agent), Country: ev.Data["country"], IP: ev.IP}
+		if c, err := s.opt.Registry.Client(ev.Client); err == nil {
+			pe.App = c.DisplayName("")
+		}
+		out = append(out, pe)
+	}
+	return out, last, nil
+}

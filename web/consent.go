@@ -1,0 +1,173 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/authorize"
+	"github.com/postern-id/postern/web/locales"
+	"github.com/postern-id/postern/web/pages"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// consent asks the person whether the client may have what it asks for.
+func (s *Server) consent(w http.ResponseWriter, r *http.Request) error {
+	f, err := s.flow(r)
+	if err != nil {
+		return s.finished(w, r, f, err)
+	}
+	if f.live == nil {
+		return authorize.ErrGone
+	}
+	ctx := r.Context()
+	step, err := s.opt.Authorize.Next(ctx, f.live)
+	if err != nil {
+		return err
+	}
+	if step.Err != nil || step.Kind != authorize.Consent { // not this page's turn, whatever was posted
+		return s.onward(ctx, w, f.live)
+	}
+	if r.Method != http.MethodPost {
+		return s.consentPage(w, r, f, step)
+	}
+	if !s.genuine(r, f.about()) {
+		return errForged
+	}
+	switch r.PostForm.Get("decision") {
+	case "allow", "deny":
+	default:
+		return s.consentPage(w, r, f, step)
+	}
+	scope := f.live.Request.Scope
+	if !f.live.Client.Allows("refresh_token") {
+		scope = slices.DeleteFunc(slices.Clone(scope), func(v string) bool { return v == "offline_access" })
+	}
+	if err := s.opt.Authorize.Decide(ctx, f.live, r.PostForm.Get("decision") == "allow", scope); err != nil {
+		return err
+	}
+	return s.onward(ctx, w, f.live)
+}
+
+func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, step authorize.Step) error {
+	q := &f.live.Request
+	u, err := s.opt.Users.User(r.Context(), step.Session.User)
+	if err != nil {
+		return err
+	}
+	v := pages.Consent{Form: s.form(r, f), Client: s.party(r, f), Account: u.Username,
+		SwitchURL: s.base.Path + "/login?" + f.query() + "&switch=1", Resources: q.Resources, Claims: q.Claims.Names()}
+	lang := locales.Match(s.cookie(r, langCookie), joinSpaces(q.UILocales), r.Header.Get("Accept-Language"))
+	for _, sc := range q.Scope {
+		if sc == "offline_access" {
+			v.Offline = f.live.Client.Allows("refresh_token")
+			continue
+		}
+		perm := pages.Permission{Scope: sc}
+		if words := s.opt.Registry.Words(sc); lang == locales.Chinese {
+			perm.Text = words.Zh
+		} else {
+			perm.Text = words.En
+		}
+		if slices.Contains(step.New, sc) || q.Has("consent") {
+			v.Asks = append(v.Asks, perm)
+		} else {
+			v.Has = append(v.Has, perm)
+		}
+	}
+	if to, err := url.Parse(q.RedirectURI); err == nil {
+		v.ReturnHost = to.Host
+	}
+	return s.answer(w, r, http.StatusOK, v, f.live)
+}
+
+// proceed completes an interaction: the last page that a person sees of us.
+func (s *Server) proceed(w http.ResponseWriter, r *http.Request) error {
+	f, err := s.flow(r)
+	if err != nil {
+		return s.finished(w, r, f, err)
+	}
+	if f.live == nil {
+		return authorize.ErrGone
+	}
+	to, step, err := s.opt.Authorize.Finish(r.Context(), f.live)
+	if err != nil {
+		return s.finished(w, r, f, err)
+	}
+	if to == "" {
+		return s.to(w, step.Kind.Path(f.live.ID))
+	}
+	return s.send(w, r, f, to, step.Err != nil)
+}
+
+// logout is the logout endpoint, and the form that confirms it. OpenID Connect RP-Initiated Logout §2, §3.
+func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
+	form := r.URL.Query()
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			return badForm(err)
+		}
+		form = r.PostForm
+	}
+	ctx := r.Context()
+	req := s.opt.Meta.ReadLogout(form)
+	if req.Fault != nil {
+		return req.Fault
+	}
+	sess := current(ctx)
+	confirmed := r.Method == http.MethodPost && form.Has("csrf")
+	switch {
+	case confirmed && !s.genuine(r, "logout"):
+		return errForged
+	case confirmed && form.Get("decision") == "stay":
+		return s.to(w, "/account")
+	case confirmed && sess != nil:
+		return s.signOut(w, r, req.Client, req.Return, func() error { return s.opt.Meta.End(ctx, sess.ID, "logout") })
+	case req.Session != "" && (sess == nil || sess.ID == req.Session):
+		return s.signOut(w, r, req.Client, req.Return, func() error { return s.opt.Meta.End(ctx, req.Session, "logout") })
+	case sess == nil:
+		return s.signOut(w, r, req.Client, "", func() error { return nil })
+	}
+	v := pages.Logout{Form: pages.Form{CSRF: s.csrf(r, "logout")}}
+	for _, p := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
+		if form.Has(p) {
+			v.Hidden = append(v.Hidden, pages.Field{Name: p, Value: form.Get(p)})
+		}
+	}
+	if req.Client != nil {
+		v.Client = pages.Party{Name: req.Client.DisplayName(""), Host: req.Client.Host()}
+	}
+	if u, err := s.opt.Users.User(ctx, sess.User); err == nil {
+		v.Account = u.Username
+	}
+	return s.answer(w, r, http.StatusOK, v, nil)
+}
+
+// signOut ends, forgets the cookie, and leads where the client asked, or to our own page.
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request, c *oauth.Client, to string, end func() error) error {
+	if err := end(); err != nil {
+		return err
+	}
+	s.setCookie(w, sessionCookie, "", 0)
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	var party pages.Party
+	if c != nil {
+		party = pages.Party{Name: c.DisplayName(""), Host: c.Host()}
+	}
+	if to == "" {
+		return s.answer(w, r, http.StatusOK, pages.SignedOut{Client: party}, nil)
+	}
+	if r.Method == http.MethodPost {
+		back, err := pages.Registered(to)
+		if err != nil {
+			return err
+		}
+		return s.answer(w, r, http.StatusOK, pages.Continue{To: back, Client: party}, nil)
+	}
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,100 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/postern-id/postern/oauth/meta"
+	"github.com/postern-id/postern/web/static"
+)
+
+// face is who an endpoint talks to, and thereby what stands around it.
+type face int
+
+const (
+	page   face = iota // a person in a browser: cookies, CSP, and no form from elsewhere
+	open               // as page, but other sites may send people here by a form: they hold no power here
+	api                // a program: no cookies, OAuth JSON
+	public             // anybody, and caches: no cookies
+)
+
+// cors is whose pages may call an endpoint from a browser.
+type cors int
+
+const (
+	nobody  cors = iota
+	clients      // origins of registered clients, without credentials
+	anybody
+)
+
+// route is one row of the attack surface: an endpoint without a row is dead code.
+type route struct {
+	path    string
+	methods []string
+	face    face
+	cors    cors
+	body    int64   // bytes of a request at most
+	rate    float64 // requests a second from one network (/24, /48), in bursts of ten times as much; 0: no limit of its own
+	h       func(http.ResponseWriter, *http.Request) error
+}
+
+// routes is the table.
+func (s *Server) routes() []route {
+	get := []string{http.MethodGet, http.MethodHead}
+	post := []string{http.MethodPost}
+	both := []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	const kb = 1 << 10
+	o := s.opt
+	return []route{
+		// the protocol
+		{"/.well-known/openid-configuration", get, public, anybody, 0, 0, o.Discovery.Document},
+		{"/.well-known/oauth-authorization-server", get, public, anybody, 0, 0, o.Discovery.Document},
+		{meta.PathJWKS, get, public, anybody, 0, 0, o.Discovery.Keys},
+		{meta.PathAuthorize, both, open, nobody, 64 * kb, 0, s.authorize},
+		{meta.PathToken, post, api, clients, 64 * kb, 0, o.Token.Token},
+		{meta.PathUserInfo, both, api, clients, 16 * kb, 0, o.Meta.UserInfo},
+		{meta.PathIntrospect, post, api, nobody, 32 * kb, 0, o.Meta.Introspect},
+		{meta.PathRevoke, post, api, clients, 32 * kb, 0, o.Meta.Revoke},
+		{meta.PathLogout, both, open, nobody, 64 * kb, 10, s.logout},
+		// the pages of a sign-in
+		{"/login", both, page, nobody, 16 * kb, 10, s.login},
+		{"/code", both, page, nobody, 16 * kb, 10, s.code},
+		{"/consent", both, page, nobody, 16 * kb, 10, s.consent},
+		{"/continue", get, page, nobody, 0, 20, s.proceed},
+		// the person's own account
+		{"/account", get, page, nobody, 0, 20, s.overview},
+		{"/account/sessions", both, page, nobody, 16 * kb, 20, s.sessions},
+		{"/account/apps", both, page, nobody, 16 * kb, 20, s.apps},
+		{"/account/activity", get, page, nobody, 0, 20, s.activity},
+		{"/{$}", get, page, nobody, 0, 20, s.home},
+		// the rest
+		{"/healthz", get, public, nobody, 0, 0, s.healthz},
+		{static.Prefix, get, public, nobody, 0, 0, s.static()},
+	}
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) static() func(http.ResponseWriter, *http.Request) error {
+	h := http.StripPrefix(s.base.Path, static.Handler())
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, s.base.Path+"/account", http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			return badForm(err)
+		}
+	}
+	return s.opt.Authorize.Authorize(w, r)
+}
