@@ -92,12 +92,14 @@ func (s *server) start(stop string, args func(port string) []string, probe func(
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ; ; time.Sleep(20 * time.Millisecond) {
 		if err = probe(); err == nil {
 			return nil
 		}
 		out, _ := os.ReadFile(log.Name())
-		if time.Now().After(deadline) || strings.Contains(string(out), "in use") {
+		if ctx.Err() != nil || strings.Contains(string(out), "in use") {
 			s.life.Close()
 			return fmt.Errorf("%w\n%s", err, out)
 		}
@@ -218,7 +220,7 @@ func ping(port string) error {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if _, err := c.Write([]byte("PING\r\n")); err != nil {
 		return err
 	}
