@@ -8,28 +8,52 @@ type eventList struct {
 	Events []Event
 }
 
-// eventKeys are the words for what the audit trail calls Type, or Type and Outcome where that makes a difference.
+// newEventList leaves out what only engineers read.
+func newEventList(now time.Time, es []Event) eventList {
+	l := eventList{Now: now, Events: make([]Event, 0, len(es))}
+	for _, e := range es {
+		if !inner[e.Type] || worry(e) {
+			l.Events = append(l.Events, e)
+		}
+	}
+	return l
+}
+
+// inner are the types of events that accompany what a person does and say nothing to them, unless they went wrong.
+var inner = map[string]bool{
+	"session.rotated":   true,
+	"password.rehashed": true,
+	"risk.decided":      true,
+	"grant.created":     true,
+	"token.issued":      true,
+}
+
+// eventKeys are the words for what the audit trail calls Type, or Type and Action.
 var eventKeys = map[string]string{
-	"session.started":        "act.signin",
-	"session.raised":         "act.confirmed",
-	"session.ended":          "act.signout",
-	"password.failed":        "act.failed",
-	"password.changed":       "act.password",
-	"otp.failed":             "act.codefailed",
-	"otp.enrolled":           "act.totpadded",
-	"otp.removed":            "act.totpremoved",
-	"risk.denied":            "act.blocked",
-	"consent.given":          "act.appallowed",
-	"consent.denied":         "act.appdenied",
-	"consent.withdrawn":      "act.appremoved",
-	"grant.revoked":          "act.tokenrevoked",
-	"code.replayed":          "act.replay",
-	"refresh.replayed":       "act.replay",
-	"session.started/denied": "act.blocked",
+	"session.started":   "act.signin",
+	"session.raised":    "act.confirmed",
+	"session.ended":     "act.signout",
+	"password.failed":   "act.failed",
+	"password.changed":  "act.password",
+	"otp.failed":        "act.codefailed",
+	"otp.enrolled":      "act.totpadded",
+	"otp.removed":       "act.totpremoved",
+	"risk.decided":      "act.unusual",
+	"risk.decided/deny": "act.blocked",
+	"consent.given":     "act.appallowed",
+	"consent.denied":    "act.appdenied",
+	"consent.withdrawn": "act.appremoved",
+	"token.revoked":     "act.tokenrevoked",
+	"code.replayed":     "act.replay",
+	"refresh.replayed":  "act.replay",
+	"user.created":      "act.created",
+	"user.updated":      "act.updated",
+	"user.declared":     "act.updated",
+	"user.disabled":     "act.disabled",
 }
 
 func (w words) event(e Event) string {
-	if key, ok := eventKeys[e.Type+"/"+e.Outcome]; ok {
+	if key, ok := eventKeys[e.Type+"/"+e.Action]; ok {
 		return w.c.T(w.l, key)
 	}
 	if key, ok := eventKeys[e.Type]; ok {

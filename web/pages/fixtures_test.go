@@ -34,6 +34,8 @@ var events = []Event{
 	{Type: "session.raised", Outcome: "ok", At: now.Add(-40 * time.Minute), Device: "Chrome on Windows", Country: "CN", IP: "203.0.113.7"},
 	{Type: "consent.given", Outcome: "ok", At: now.Add(-3 * time.Hour), Device: "Safari on iPhone", Country: "SG", App: "Harbor Wallet"},
 	{Type: "password.failed", Outcome: "failed", At: now.Add(-26 * time.Hour), Device: "Firefox on Linux", Country: "DE", IP: "2001:db8::77"},
+	{Type: "token.issued", Outcome: "ok", At: now.Add(-27 * time.Hour)},
+	{Type: "risk.decided", Outcome: "denied", Action: "deny", At: now.Add(-28 * time.Hour), Device: "Firefox on Linux", Country: "DE", IP: "2001:db8::77"},
 	{Type: "ledger.weighed", Outcome: "ok", At: now.Add(-60 * 24 * time.Hour)},
 }
 
@@ -106,6 +108,6 @@ var states = []struct {
 		{ID: "x", Client: Party{Host: "x.example"}, Has: Permissions("openid"), Since: now},
 	}}},
 	{"apps-done", Apps{Account: Account{CSRF: "x", Name: "lin", Done: DoneWithdrawn}}},
-	{"activity", Activity{Account: account, Events: events, Older: "/account/activity?before=1795000000"}},
+	{"activity", Activity{Account: account, Events: events, Older: "/older?before=1795000000"}},
 	{"activity-empty", Activity{Account: Account{CSRF: "x", Name: "lin", Done: DoneSignedOut}}},
 }

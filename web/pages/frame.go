@@ -15,6 +15,7 @@ type Frame struct {
 	Lang      locales.Lang // as locales.Match found it
 	Theme     Theme        // from a cookie; the zero value follows the system
 	Brand     string       // name of the service; "" is the name of the product
+	Base      string       // path before every path of ours, as of an issuer https://example.com/id: "/id"; "" without one
 	RequestID string       // shown as the reference
 	Self      string       // path and query under which GET shows this page again; for the language links
 	Now       time.Time    // for "2 hours ago"; the zero value shows dates only

@@ -43,7 +43,7 @@ func funcs(c *locales.Catalogue, l locales.Lang) template.FuncMap {
 		"letter": letter,
 		"web":    web,
 		"help":   help,
-		"events": func(now time.Time, es []Event) eventList { return eventList{now, es} },
+		"events": newEventList,
 		"first2": func(rs []Reason) []Reason { return rs[:min(2, len(rs))] },
 	}
 }

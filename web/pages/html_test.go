@@ -140,6 +140,26 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	}
 }
 
+// Under an issuer with a path, nothing points outside of that path.
+func TestBase(t *testing.T) {
+	r := newRenderer(t)
+	for _, s := range states {
+		f := frame(locales.English)
+		f.Base, f.Self = "/id", "/id/login"
+		page := render(t, r, f, s.view)
+		for _, path := range []string{"account", "static", "logout\"", "login\"", "code\"", "consent\""} {
+			for _, name := range []string{"href", "src", "action"} {
+				if strings.Contains(page, name+`="/`+path) {
+					t.Errorf("%s: %s of /%s is outside of the base", s.name, name, path)
+				}
+			}
+		}
+		if !strings.Contains(page, `href="/id/static/app.`) {
+			t.Errorf("%s: no style", s.name)
+		}
+	}
+}
+
 // The checks above must be able to fail.
 func TestFaultsAreFound(t *testing.T) {
 	whole := "<title>x</title><header></header><main><h1>x</h1>%</main><footer></footer>"

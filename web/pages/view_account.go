@@ -96,10 +96,12 @@ type Activity struct {
 }
 
 // Event is one thing that happened to the account, as an audit event tells it. Type and Outcome are those of the
-// audit event; one without words of ours is shown by its type, never left out.
+// audit event; one without words of ours is shown by its type. What only
+// accompanies an act (a token issued, a cookie rotated) is left out.
 type Event struct {
 	Type    string
 	Outcome string
+	Action  string // of risk.decided, from its data: "deny" was a block, anything else a further question
 	At      time.Time
 	Device  string
 	Country string
