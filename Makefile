@@ -1,0 +1,40 @@
+# Postern. `make` lists the targets.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+ARGS    ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start everything on this machine; needs Go and make, nothing else (ARGS="--listen 127.0.0.1:9000")
+	go run -ldflags "-X main.version=$(VERSION)" ./cmd/postern dev $(ARGS)
+
+.PHONY: build
+build: ## one static, stripped binary: bin/postern
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/postern ./cmd/postern
+
+.PHONY: setup
+setup: ## install what the tests need, where that is possible; elsewhere say what is missing
+	@scripts/setup
+
+.PHONY: test
+test: setup ## run everything: format, vet, all tests under -race, real clients, browsers
+	@scripts/test
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a short while (FUZZTIME=10s)
+	@scripts/fuzz
+
+.PHONY: deps
+deps: ## who imports which third-party module
+	@scripts/deps
+
+.PHONY: specs
+specs: ## section of a specification → code → test
+	@scripts/specs
+
+.PHONY: vuln
+vuln: ## known vulnerabilities that our code reaches (VULNDB=directory of a database, for use without a network)
+	@scripts/vuln
