@@ -89,7 +89,7 @@ func (p profile) learn(e entry) profile {
 }
 
 func (p profile) hasCountry(c string) bool {
-	return len(c) == 2 && slices.ContainsFunc(p.entries, func(e entry) bool { return string(e.country[:]) == c })
+	return len(c) == 2 && c[0] != 0 && slices.ContainsFunc(p.entries, func(e entry) bool { return string(e.country[:]) == c })
 }
 
 func (p profile) hasDevice(any []hash) bool {

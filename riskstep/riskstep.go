@@ -153,7 +153,7 @@ func (e *Engine) locate(ip netip.Addr) (Place, State) {
 		return Place{}, e.policy.NoGeo
 	}
 	p, err := e.geo.Locate(ip)
-	if err != nil || !p.Known || p.Country == "" || e.policy.MaxGeoAge > 0 && e.geo.Age() > e.policy.MaxGeoAge {
+	if err != nil || !p.Known || len(p.Country) != 2 || e.policy.MaxGeoAge > 0 && e.geo.Age() > e.policy.MaxGeoAge {
 		return Place{}, Unknown
 	}
 	return p, Usual

@@ -170,13 +170,14 @@ type flat struct {
 	CountryCode string `maxminddb:"country_code,maxsize:16"`
 }
 
-// probe is how many records are looked at before a file counts as one without countries.
-const probe = 1024
+// probe is how many networks are looked at before a file counts as one without countries. Empty ones
+// count too: a damaged tree can be walked for ever without a record.
+const probe = 1 << 16
 
 // flatCountry refuses a database in whose first records there is no country_code.
 func flatCountry(r *maxminddb.Reader) (func(netip.Addr) (string, error), error) {
 	found, n := false, 0
-	for res := range r.Networks() {
+	for res := range r.Networks(maxminddb.IncludeNetworksWithoutData(), maxminddb.IncludeAliasedNetworks()) {
 		var f flat
 		if err := res.Decode(&f); err != nil {
 			return nil, err
