@@ -80,6 +80,10 @@ func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client,
 		f.Err = InvalidRequest("The redirect_uri is not registered for this client.")
 		return nil, nil, f
 	}
+	if form.Get("redirect_uri") == "" && slices.Contains(strings.Fields(form.Get("scope")), "openid") { // OIDC Core §3.1.2.1
+		f.Err = InvalidRequest("redirect_uri is missing, and OpenID Connect requires it.")
+		return nil, nil, f
+	}
 	f.Redirect = redirect
 	if f.Err = rd.outside(form); f.Err != nil {
 		if len(form["state"]) > 1 {
