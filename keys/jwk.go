@@ -25,7 +25,7 @@ var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
 // errUnsupported for keys that are none of our business (other curves, `use` enc).
 func parseJWK(text []byte) (publicKey, error) {
 	m := map[string]json.RawMessage{}
-	if err := json.Unmarshal(text, &m); err != nil {
+	if err := json.Unmarshal(text, &m); err != nil || m == nil { // null is no error
 		return publicKey{}, fmt.Errorf("keys: a JWK is a JSON object")
 	}
 	for _, name := range private {
