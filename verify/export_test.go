@@ -8,3 +8,6 @@ func ParseKeySet(b []byte) (int, error) {
 	s, err := parseKeySet(b)
 	return len(s.keys), err
 }
+
+// DecodeObject is decodeObject.
+func DecodeObject(b []byte) (map[string]any, error) { return decodeObject(b) }

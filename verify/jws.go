@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -9,21 +8,15 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"io"
 	"math/big"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 var b64 = base64.RawURLEncoding.Strict()
 
-const (
-	maxKeyID = 256 // bytes of `kid`
-	maxDepth = 16  // of nested JSON
-)
+const maxKeyID = 256 // bytes of `kid`
 
 // verifyJWS returns the claims of a compact JWS that one of the issuer's keys signed and whose `typ` typeOK accepts.
 // The algorithm must be allowed here and be that of the key; extensions (`crit`, `b64`, `zip`) are refused, and keys
@@ -122,67 +115,4 @@ func decodeBase64(s string) ([]byte, error) {
 		return nil, errors.New("not base64url")
 	}
 	return b, nil
-}
-
-// decodeObject reads one JSON object, with member names as they are written (encoding/json would match struct fields
-// in any case) and each at most once at every level. RFC 8725 §2.4, RFC 7515 §4.
-func decodeObject(b []byte) (map[string]any, error) {
-	if !utf8.Valid(b) || !json.Valid(b) {
-		return nil, errors.New("not JSON")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	v, err := decodeValue(d, 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("data after the object")
-	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, errors.New("not an object")
-	}
-	return m, nil
-}
-
-func decodeValue(d *json.Decoder, depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, errors.New("nested too deeply")
-	}
-	tok, err := d.Token()
-	if err != nil {
-		return nil, errors.New("not JSON")
-	}
-	switch tok {
-	case json.Delim('{'):
-		m := make(map[string]any)
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return nil, errors.New("not JSON")
-			}
-			s, _ := name.(string)
-			if _, dup := m[s]; dup {
-				return nil, errors.New("a member appears twice")
-			}
-			if m[s], err = decodeValue(d, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		_, err = d.Token()
-		return m, err
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			v, err := decodeValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err = d.Token()
-		return list, err
-	}
-	return tok, nil
 }
