@@ -33,7 +33,7 @@ func TestExamCatches(t *testing.T) {
 			defer func() { <-gate }()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, self, "-test.run=^TestExam$", "-test.failfast", "-rapid.nofailfile", "-rapid.shrinktime=1ms")
+			cmd := exec.CommandContext(ctx, self, "-test.run=^TestExam$", "-test.failfast", "-rapid.nofailfile", "-rapid.shrinktime=1ms", "-rapid.checks=40")
 			cmd.Env = append(os.Environ(), faultEnv+"="+fault)
 			out, err := cmd.CombinedOutput()
 			if ctx.Err() != nil {

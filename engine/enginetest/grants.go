@@ -21,6 +21,7 @@ var grantParts = []part[Engine]{
 	{"a rotation against a revocation", grantsRotateRevoke},
 	{"no grant slips past the end of its session", grantsSlip},
 	{"no grant slips past the end of all sessions", grantsSlipAll},
+	{"no grant slips past the deletion of its person", grantsSlipDelete},
 	{"a person's live grants", grantsOf},
 }
 
@@ -171,10 +172,14 @@ func grantsSlipAll(r *room[Engine]) {
 	})
 }
 
+func grantsSlipDelete(r *room[Engine]) {
+	slip(r, 15, func(w walk, _ ident.SessionID) error { return r.e.DeleteUser(r.ctx, w.user.ID) })
+}
+
 // slip inserts grants while end ends their session: each must be refused, or be revoked in the end.
 func slip(r *room[Engine], rounds int, end func(walk, ident.SessionID) error) {
-	w := newWalk(r)
 	for range rounds {
+		w := newWalk(r)
 		s := w.newSession(r)
 		must(r, r.e.InsertSession(r.ctx, s))
 		var gs []oauth.Grant

@@ -97,6 +97,10 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		return store.ErrNotFound
 	}
 	delete(m.users, id)
+	if m.has("DeleteUser removes grants before sessions") { // in two transactions
+		maps.DeleteFunc(m.grants, func(_ ident.GrantID, g oauth.Grant) bool { return g.User == id })
+		m.gap("DeleteUser removes grants before sessions")
+	}
 	if !m.has("DeleteUser leaves the profile") {
 		delete(m.profiles, id)
 	}
@@ -104,7 +108,7 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		return s.User == id && !m.has("DeleteUser leaves the sessions")
 	})
 	maps.DeleteFunc(m.grants, func(_ ident.GrantID, g oauth.Grant) bool {
-		return g.User == id && !m.has("DeleteUser leaves the grants")
+		return g.User == id && !m.has("DeleteUser leaves the grants") && !m.has("DeleteUser removes grants before sessions")
 	})
 	maps.DeleteFunc(m.consents, func(k consentKey, _ oauth.Consent) bool {
 		return k.user == id && !m.has("DeleteUser leaves the consents")
@@ -219,7 +223,12 @@ func (m *reference) EndSession(_ context.Context, id ident.SessionID, at time.Ti
 func (m *reference) EndSessionsOf(_ context.Context, user ident.UserID, keep ident.SessionID, at time.Time, reason string) (out []ident.SessionID, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, s := range m.sessions {
+	for id, s := range maps.Clone(m.sessions) {
+		if m.has("EndSessionsOf looks, then writes") {
+			m.gap("EndSessionsOf looks, then writes")
+		} else {
+			s = m.sessions[id]
+		}
 		if s.User != user || id == keep && !m.has("EndSessionsOf ends the kept one") || !s.EndedAt.IsZero() {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 
 var revocationParts = []part[Engine]{
 	{"after an end nothing derived from it is live", revocationModel},
+	{"everything at once", revocationMill},
 }
 
 // world is what the model knows of one person's sessions and grants.

@@ -19,6 +19,7 @@ var sessionParts = []part[Engine]{
 	{"an end is once and for ever", sessionsEnd},
 	{"an end takes its grants along", sessionsEndGrants},
 	{"all but one end", sessionsEndAll},
+	{"each of them is ended by one", sessionsEndAllContest},
 	{"an update never revives", sessionsRevive},
 	{"a person's sessions", sessionsOf},
 	{"sessions are listed in order", sessionsAfter},
@@ -169,6 +170,31 @@ func sessionsEndAll(r *room[Engine]) {
 	same(r, "nobody's sessions", get(r.e.EndSessionsOf(r.ctx, "nobody", "", at, "again"))(r), []ident.SessionID(nil))
 	same(r, "another person's session", get(r.e.Session(r.ctx, other.session.ID))(r), other.session)
 	alive(r, "another person's grant", theirs)
+}
+
+func sessionsEndAllContest(r *room[Engine]) {
+	w := newWalk(r)
+	get(r.e.EndSession(r.ctx, w.session.ID, r.clock.now(), "logout"))(r)
+	for range 4 {
+		want := map[ident.SessionID]int{}
+		for range 5 {
+			s := w.newSession(r)
+			must(r, r.e.InsertSession(r.ctx, s))
+			want[s.ID] = 1
+		}
+		ended, errs := make([][]ident.SessionID, 8), make([]error, 8)
+		together(len(ended), func(i int) {
+			ended[i], errs[i] = r.e.EndSessionsOf(r.ctx, w.user.ID, "", r.clock.now(), "password")
+		})
+		got := map[ident.SessionID]int{}
+		for i, ids := range ended {
+			must(r, errs[i])
+			for _, id := range ids {
+				got[id]++
+			}
+		}
+		same(r, "how often each session was ended", got, want)
+	}
 }
 
 // sessionsRevive: an update that read the session while it lived must not undo its end.
