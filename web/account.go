@@ -234,7 +234,7 @@ func (s *Server) events(r *http.Request, user ident.UserID, before time.Time, li
 			return nil, last, err
 		}
 		last = e.At
-		pe := pages.Event{Type: ev.Type, Outcome: string(ev.Outcome), At: e.At, Device: sessions.FamilyOf(ev.Agent), Country: ev.Data["country"], IP: ev.IP}
+		pe := pages.Event{Type: ev.Type, Outcome: string(ev.Outcome), At: e.At, Device: sessions.FamilyOf(ev.Agent), Country: ev.Data["country"], IP: ev.IP, Action: ev.Data["action"]}
 		if c, err := s.opt.Registry.Client(ev.Client); err == nil {
 			pe.App = c.DisplayName("")
 		}
