@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -9,10 +8,10 @@ import (
 
 // Config is everything an operator can set. A field's tags are its whole documentation: `yaml` names it in the file,
 // the path in capitals names it in the environment (listen.tls.cert_file is POSTERN_LISTEN_TLS_CERT_FILE), `doc` explains
-// it, `enum`, `min` and `max` bound it. A field with `secret` may also be given as <name>_file (and POSTERN_…_FILE),
-// is never printed, and is refused on the command line, where other users could read it.
+// it, `enum`, `min` and `max` bound it. A field with `secret` is never printed, and is refused on the command line, where
+// other users could read it; unless it is "text" it may also be given as <name>_file (and POSTERN_…_FILE).
 type Config struct {
-	Issuer     string           `yaml:"issuer" doc:"The public URL of this server, exactly as tokens carry it in iss: https, no path, no trailing slash. http is accepted for localhost only."`
+	Issuer     string           `yaml:"issuer" doc:"The public URL of this server, exactly as tokens carry it in iss: https, no trailing slash. http is accepted for localhost only."`
 	Listen     ListenConfig     `yaml:"listen" doc:"The public listener."`
 	Management ManagementConfig `yaml:"management" doc:"The operator's listener: /livez /readyz /metrics /version. Never expose it to the internet."`
 	Database   DatabaseConfig   `yaml:"database" doc:"Where everything durable is kept."`
@@ -26,6 +25,7 @@ type Config struct {
 	Tokens     TokensConfig     `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
 	Keys       KeysConfig       `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
 	Audit      AuditConfig      `yaml:"audit" doc:"Checkpoints of the audit trail."`
+	Egress     EgressConfig     `yaml:"egress" doc:"What this server may fetch from."`
 	Telemetry  TelemetryConfig  `yaml:"telemetry" doc:"Traces by OpenTelemetry; off where no endpoint is given."`
 	Log        LogConfig        `yaml:"log" doc:"Log lines on standard error."`
 }
@@ -72,15 +72,16 @@ type SecretsConfig struct {
 
 // KMSConfig is a transit engine.
 type KMSConfig struct {
-	URL   string `yaml:"url" doc:"Address of the transit mount, for example https://vault.example.com:8200/v1/transit."`
-	Key   string `yaml:"key" doc:"Name of the key in it."`
-	Token string `yaml:"token" secret:"key" doc:"Token that may encrypt and decrypt with that key."`
+	URL       string `yaml:"url" doc:"Address of the server, for example https://vault.example.com:8200."`
+	Mount     string `yaml:"mount" doc:"Mount of its transit engine."`
+	Key       string `yaml:"key" doc:"Name of the key in it."`
+	Token     string `yaml:"token" secret:"text" doc:"Token that may encrypt and decrypt with that key."`
+	TokenFile string `yaml:"token_file" doc:"File that holds the token instead; read at each use, so that an agent can renew it."`
 }
 
 // ProxiesConfig names who may speak for a client's address.
 type ProxiesConfig struct {
-	Trusted []string `yaml:"trusted" doc:"CIDR ranges of reverse proxies that terminate TLS and report the client's address."`
-	Header  string   `yaml:"header" enum:"X-Forwarded-For,Forwarded,X-Real-IP" doc:"The header in which they report it."`
+	Trusted []string `yaml:"trusted" doc:"CIDR ranges of reverse proxies that terminate TLS and report the client's address in X-Forwarded-For."`
 }
 
 // PasswordConfig is sign-in by password.
@@ -90,7 +91,9 @@ type PasswordConfig struct {
 	MemoryKiB     int    `yaml:"memory_kib" min:"19456" max:"1048576" doc:"Memory of argon2id for new hashes, in KiB."`
 	Passes        int    `yaml:"passes" min:"1" max:"16" doc:"Passes of argon2id for new hashes."`
 	Threads       int    `yaml:"threads" min:"1" max:"16" doc:"Lanes of argon2id for new hashes."`
-	Parallel      int    `yaml:"parallel" min:"1" max:"256" doc:"How many passwords are hashed at once; others wait. Bounds memory under attack."`
+	Slots         int    `yaml:"slots" min:"0" max:"256" doc:"How many passwords are hashed at once; others wait. 0 means one a processor."`
+	MinLength     int    `yaml:"min_length" min:"15" max:"256" doc:"The fewest characters of a password that is the only factor."`
+	MinLength2    int    `yaml:"min_length_with_second" min:"8" max:"256" doc:"The fewest characters of a password beside a second factor."`
 }
 
 // GeoConfig is the MMDB file.
@@ -101,26 +104,38 @@ type GeoConfig struct {
 
 // RiskConfig is the policy of the risk engine.
 type RiskConfig struct {
-	NewDevice  string `yaml:"new_device" enum:"allow,step_up,deny" doc:"A device never seen with this person."`
-	NewCountry string `yaml:"new_country" enum:"allow,step_up,deny" doc:"A country never seen with this person."`
+	NewDevice     bool   `yaml:"new_device" doc:"A device never seen with this person asks for a second factor."`
+	NewCountry    bool   `yaml:"new_country" doc:"A country never seen with this person asks for a second factor."`
+	RefreshAbroad bool   `yaml:"refresh_abroad" doc:"A refresh token bound to no key is refused in another country than it was granted in."`
+	NoGeo         string `yaml:"no_geo" enum:"absent,new" doc:"What the country counts as where no geo.file is given: absent asks nothing, new insists on a second factor."`
 }
 
-// SessionsConfig bounds sessions.
+// SessionsConfig bounds sessions by the rung that the sign-in reached. NIST SP 800-63B-4 §2.
 type SessionsConfig struct {
-	Idle     Duration `yaml:"idle" min:"1m" max:"90d" doc:"A session ends when unused for this long."`
-	Absolute Duration `yaml:"absolute" min:"1m" max:"365d" doc:"A session ends this long after sign-in, used or not."`
-	Raised   Duration `yaml:"raised" min:"1m" max:"1h" doc:"How long a step-up raises a session."`
+	AAL1    LifeConfig `yaml:"aal1" doc:"After one factor. A sign-in from a new device or country lives a quarter of it, from both a twelfth."`
+	AAL2    LifeConfig `yaml:"aal2" doc:"After two factors."`
+	PHR     LifeConfig `yaml:"phr" doc:"After two factors that resist phishing."`
+	PHRH    LifeConfig `yaml:"phrh" doc:"After those in hardware that cannot be copied."`
+	Raised  Duration   `yaml:"raised" min:"1m" max:"1h" doc:"How long a step-up raises a session."`
+	Rotate  Duration   `yaml:"rotate" min:"1m" max:"24h" doc:"How old the secret in a cookie may grow before it is replaced."`
+	PerUser int        `yaml:"per_user" min:"1" max:"150" doc:"The most live sessions of a person; the oldest ends first."`
+}
+
+// LifeConfig bounds one kind of session.
+type LifeConfig struct {
+	Idle     Duration `yaml:"idle" min:"2m" max:"30d" doc:"It ends when unused for this long."`
+	Absolute Duration `yaml:"absolute" min:"2m" max:"90d" doc:"It ends this long after the sign-in, used or not."`
 }
 
 // TokensConfig bounds what is issued.
 type TokensConfig struct {
-	Code            Duration `yaml:"code" min:"10s" max:"10m" doc:"Lifetime of an authorization code."`
-	Access          Duration `yaml:"access" min:"30s" max:"24h" doc:"Lifetime of an access token, unless the client says otherwise."`
-	ID              Duration `yaml:"id" min:"30s" max:"24h" doc:"Lifetime of an ID token."`
-	RefreshIdle     Duration `yaml:"refresh_idle" min:"1m" max:"365d" doc:"A refresh token family ends when unused for this long."`
-	RefreshAbsolute Duration `yaml:"refresh_absolute" min:"1m" max:"730d" doc:"A refresh token family ends this long after consent, used or not."`
-	Alg             string   `yaml:"alg" enum:"ES256,RS256,PS256,EdDSA" doc:"The signature algorithm of tokens, unless the client says otherwise."`
-	Algs            []string `yaml:"algs" enum:"ES256,RS256,PS256,EdDSA" doc:"The algorithms that clients may choose from. Each has a key of its own."`
+	Code         Duration `yaml:"code" min:"10s" max:"10m" doc:"Lifetime of an authorization code."`
+	Access       Duration `yaml:"access" min:"30s" max:"24h" doc:"Lifetime of an access token, unless the client says otherwise."`
+	ID           Duration `yaml:"id" min:"30s" max:"24h" doc:"Lifetime of an ID token."`
+	Refresh      Duration `yaml:"refresh" min:"1m" max:"730d" doc:"Lifetime of a refresh token family with offline_access, unless the client says otherwise."`
+	RefreshGrace Duration `yaml:"refresh_grace" min:"0s" max:"1m" doc:"Within it a replayed refresh token gets the same successor; after it the family is revoked."`
+	Alg          string   `yaml:"alg" enum:"ES256,RS256,PS256,EdDSA" doc:"The signature algorithm of tokens, unless the client says otherwise."`
+	Algs         []string `yaml:"algs" enum:"ES256,RS256,PS256,EdDSA" doc:"The algorithms that clients may choose from. Each has a key of its own."`
 }
 
 // KeysConfig is the rotation of signing keys.
@@ -134,6 +149,11 @@ type KeysConfig struct {
 type AuditConfig struct {
 	CheckpointFile  string   `yaml:"checkpoint_file" doc:"Signed checkpoints are appended here, outside the database; keep it on other storage. Empty: only 'postern audit checkpoint' makes them."`
 	CheckpointEvery Duration `yaml:"checkpoint_every" min:"1m" max:"7d" doc:"How often."`
+}
+
+// EgressConfig guards what this server fetches: jwks_uri of clients.
+type EgressConfig struct {
+	Allow []string `yaml:"allow" doc:"CIDR ranges that may be fetched from although they are not public. Only those of your own services."`
 }
 
 // TelemetryConfig is where traces go.
@@ -158,14 +178,17 @@ func Defaults() Config {
 		Management: ManagementConfig{Address: "127.0.0.1:9090"},
 		Database:   DatabaseConfig{Driver: "sqlite", DSN: "postern.db"},
 		Redis:      RedisConfig{Prefix: "postern:"},
-		Proxies:    ProxiesConfig{Header: "X-Forwarded-For"},
-		Password:   PasswordConfig{Enabled: true, MemoryKiB: 19456, Passes: 2, Threads: 1, Parallel: max(2, runtime.GOMAXPROCS(0))},
+		Secrets:    SecretsConfig{KMS: KMSConfig{Mount: "transit"}},
+		Password:   PasswordConfig{Enabled: true, MemoryKiB: 19456, Passes: 2, Threads: 1, MinLength: 15, MinLength2: 8},
 		Geo:        GeoConfig{MaxAge: Duration(45 * day)},
-		Risk:       RiskConfig{NewDevice: "step_up", NewCountry: "step_up"},
-		Sessions:   SessionsConfig{Idle: Duration(day), Absolute: Duration(7 * day), Raised: Duration(10 * time.Minute)},
+		Risk:       RiskConfig{NewDevice: true, NewCountry: true, RefreshAbroad: true, NoGeo: "absent"},
+		Sessions: SessionsConfig{
+			AAL1: life(8*time.Hour, day), AAL2: life(time.Hour, day), PHR: life(time.Hour, day), PHRH: life(15*time.Minute, 12*time.Hour),
+			Raised: Duration(10 * time.Minute), Rotate: Duration(15 * time.Minute), PerUser: 50,
+		},
 		Tokens: TokensConfig{
 			Code: Duration(time.Minute), Access: Duration(5 * time.Minute), ID: Duration(5 * time.Minute),
-			RefreshIdle: Duration(14 * day), RefreshAbsolute: Duration(90 * day),
+			Refresh: Duration(30 * day), RefreshGrace: Duration(20 * time.Second),
 			Alg: "ES256", Algs: []string{"ES256"},
 		},
 		Keys:      KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
@@ -173,6 +196,10 @@ func Defaults() Config {
 		Telemetry: TelemetryConfig{Service: "postern", Sample: 1},
 		Log:       LogConfig{Level: "info", Format: "json"},
 	}
+}
+
+func life(idle, absolute time.Duration) LifeConfig {
+	return LifeConfig{Duration(idle), Duration(absolute)}
 }
 
 // Duration is a time.Duration that also knows days: "90s", "15m", "12h", "30d", "1d12h".

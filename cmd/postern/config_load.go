@@ -31,8 +31,11 @@ type setting struct {
 	origin *string // where the value came from: "postern.yaml:12"; "" for a default
 }
 
-func (s setting) env() string    { return envPrefix + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_")) }
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.path, ".", "_"))
+}
 func (s setting) secret() string { return s.tag.Get("secret") }
+func (s setting) inFile() bool   { return s.secret() == "key" || s.secret() == "url" }
 
 // sourced is a Config that remembers where each value came from, so that faults can say so.
 type sourced struct {
@@ -145,7 +148,7 @@ func (c *sourced) readNode(file, prefix string, n *yaml.Node, fs *faults) {
 			fs.add(at, path, "both the value and its file are given")
 		} else if s, ok := c.find(path); ok {
 			c.readLeaf(s, at, val, fs)
-		} else if s, ok := c.find(strings.TrimSuffix(path, "_file")); ok && s.secret() != "" {
+		} else if s, ok := c.find(strings.TrimSuffix(path, "_file")); ok && s.inFile() {
 			c.assignFile(s, at, path, val.Value, fs)
 		} else if names := c.children(path + "."); len(names) > 0 {
 			c.readNode(file, path+".", val, fs)
@@ -167,7 +170,7 @@ func (c *sourced) children(prefix string) []string {
 		if !slices.Contains(out, name) {
 			out = append(out, name)
 		}
-		if !nested && s.secret() != "" {
+		if !nested && s.inFile() {
 			out = append(out, name+"_file")
 		}
 	}
@@ -275,7 +278,7 @@ func (c *sourced) readEnv(environ []string, fs *faults) {
 			c.assign(s, name, []string{v}, fs)
 		}
 		delete(given, name)
-		if s.secret() == "" {
+		if !s.inFile() {
 			continue
 		}
 		names = append(names, name+"_FILE")
@@ -301,13 +304,13 @@ func (c *sourced) readSets(sets []string, fs *faults) {
 		switch {
 		case !ok:
 			fs.add("--set", path, "must be path=value")
-		case known && (s.secret() == "key" || s.secret() == "url" && redactURL(v) != v):
+		case known && (s.secret() == "key" || s.secret() == "text" || s.secret() == "url" && redactURL(v) != v):
 			fs.add("--set", path, "is a secret, which other users could read on the command line: use %s_file", path)
 		case known && s.value.Kind() == reflect.Slice:
 			c.assign(s, "--set", splitList(v), fs)
 		case known:
 			c.assign(s, "--set", []string{v}, fs)
-		case isFile && file.secret() != "":
+		case isFile && file.inFile():
 			c.assignFile(file, "--set "+path, path, v, fs)
 		default:
 			fs.add("--set", path, "unknown field")

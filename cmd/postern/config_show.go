@@ -77,7 +77,7 @@ func schemaOf(v reflect.Value) map[string]any {
 		p := schemaLeaf(f.Tag, fv)
 		p["description"] = doc
 		props[name] = p
-		if f.Tag.Get("secret") != "" {
+		if (setting{tag: f.Tag}).inFile() {
 			props[name+"_file"] = map[string]any{"type": "string", "description": "File that holds " + name + ", instead of " + name + "."}
 		}
 	}

@@ -1,16 +1,18 @@
 package main
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/keys/transit"
 )
 
 // validate adds a fault for everything that is wrong with c as a whole. It opens no connection.
@@ -27,9 +29,14 @@ func (c *sourced) validate(fs *faults) {
 	c.checkSecrets(bad)
 	c.checkTokens(bad)
 	c.checkFiles(bad)
-	for _, p := range c.Proxies.Trusted {
-		if _, err := netip.ParsePrefix(p); err != nil {
-			bad("proxies.trusted", "%q is no CIDR range such as 10.0.0.0/8", p)
+	for _, l := range []struct {
+		path string
+		list []string
+	}{{"proxies.trusted", c.Proxies.Trusted}, {"egress.allow", c.Egress.Allow}} {
+		for _, p := range l.list {
+			if _, err := netip.ParsePrefix(p); err != nil {
+				bad(l.path, "%q is no CIDR range such as 10.0.0.0/8", p)
+			}
 		}
 	}
 	if e := c.Telemetry.Endpoint; e != "" {
@@ -87,8 +94,8 @@ func (c *sourced) checkIssuer(bad badFunc) {
 		bad("issuer", "must be a URL such as https://id.example.com")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || strings.HasSuffix(c.Issuer, "#"):
 		bad("issuer", "must have no user, query or fragment")
-	case u.Path != "":
-		bad("issuer", "must be an origin: no path and no trailing slash")
+	case strings.HasSuffix(u.Path, "/") || u.Path != path.Clean(u.Path) && u.Path != "":
+		bad("issuer", "must have no trailing slash and no dots in its path")
 	case u.Host != strings.ToLower(u.Host):
 		bad("issuer", "must be in lower case, as clients compare it byte by byte")
 	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
@@ -99,14 +106,15 @@ func (c *sourced) checkIssuer(bad badFunc) {
 }
 
 func (c *sourced) checkListeners(bad badFunc) {
-	for path, addr := range map[string]string{"listen.address": c.Listen.Address, "management.address": c.Management.Address} {
-		if addr == "" && path == "management.address" {
+	for _, l := range [][2]string{{"listen.address", c.Listen.Address}, {"management.address", c.Management.Address}} {
+		where, addr := l[0], l[1]
+		if addr == "" && where == "management.address" {
 			continue
 		}
 		if _, port, err := net.SplitHostPort(addr); err != nil {
-			bad(path, "must be host:port")
-		} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
-			bad(path, "has no port between 0 and 65535")
+			bad(where, "must be host:port")
+		} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			bad(where, "has no port between 0 and 65535")
 		}
 	}
 	if t := c.Listen.TLS; (t.CertFile == "") != (t.KeyFile == "") {
@@ -139,39 +147,26 @@ func (c *sourced) checkSecrets(bad badFunc) {
 	case s.Master != "" && s.KMS.URL != "":
 		bad("secrets", "both a master key and a KMS are given; move one of them to secrets.previous or remove it")
 	}
-	if s.Master != "" && masterKey(s.Master) == nil {
-		bad("secrets.master", "must be 32 bytes in base64, as 'postern secrets generate' prints it")
+	if s.Master != "" {
+		if _, err := keys.ParseMaster(s.Master); err != nil {
+			bad("secrets.master", "%v: 'postern secrets generate' prints one", trimPackage(err))
+		}
 	}
 	for i, p := range s.Previous {
-		if masterKey(p) == nil {
-			bad("secrets.previous", "key %d must be 32 bytes in base64", i+1)
+		if _, err := keys.ParseMaster(p); err != nil {
+			bad("secrets.previous", "key %d: %v", i+1, trimPackage(err))
 		}
 	}
 	if s.KMS.URL != "" {
-		u, err := url.Parse(s.KMS.URL)
-		if err != nil || u.Host == "" || u.Scheme != "https" && !loopbackHost(u.Hostname()) {
-			bad("secrets.kms.url", "must be an https URL")
-		}
 		if s.KMS.Key == "" {
 			bad("secrets.kms.key", "is missing")
 		}
-		if s.KMS.Token == "" {
-			bad("secrets.kms.token", "is missing: set secrets.kms.token_file")
+		if (s.KMS.Token == "") == (s.KMS.TokenFile == "") {
+			bad("secrets.kms", "needs a token: set token or token_file, not both")
+		} else if _, err := transit.New(transitOptions(s.KMS)); err != nil {
+			bad("secrets.kms", "%v", trimPackage(err))
 		}
 	}
-}
-
-// masterKey decodes a master key, or returns nil.
-func masterKey(s string) []byte {
-	for _, decode := range []func(string) ([]byte, error){
-		base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
-		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString, hex.DecodeString,
-	} {
-		if b, err := decode(strings.TrimSpace(s)); err == nil && len(b) == 32 {
-			return b
-		}
-	}
-	return nil
 }
 
 func (c *sourced) checkTokens(bad badFunc) {
@@ -181,14 +176,16 @@ func (c *sourced) checkTokens(bad badFunc) {
 	} else if !slices.Contains(t.Algs, t.Alg) {
 		bad("tokens.alg", "%s is not among tokens.algs", t.Alg)
 	}
-	if t.RefreshIdle > t.RefreshAbsolute {
-		bad("tokens.refresh_idle", "is longer than tokens.refresh_absolute")
-	}
-	if c.Sessions.Idle > c.Sessions.Absolute {
-		bad("sessions.idle", "is longer than sessions.absolute")
+	for i, l := range []LifeConfig{c.Sessions.AAL1, c.Sessions.AAL2, c.Sessions.PHR, c.Sessions.PHRH} {
+		if name := []string{"aal1", "aal2", "phr", "phrh"}[i]; l.Idle > l.Absolute {
+			bad("sessions."+name+".idle", "is longer than sessions.%s.absolute", name)
+		}
 	}
 	if longest := max(t.Access, t.ID); c.Keys.Overlap < longest {
 		bad("keys.overlap", "is shorter than the lifetime of what the keys sign (%s)", longest)
+	}
+	if c.Password.MinLength2 > c.Password.MinLength {
+		bad("password.min_length_with_second", "is longer than password.min_length")
 	}
 	if c.Keys.Ahead >= c.Keys.Rotate {
 		bad("keys.ahead", "must be shorter than keys.rotate")
@@ -196,16 +193,17 @@ func (c *sourced) checkTokens(bad badFunc) {
 }
 
 func (c *sourced) checkFiles(bad badFunc) {
-	for path, file := range map[string]string{
-		"listen.tls.cert_file": c.Listen.TLS.CertFile, "listen.tls.key_file": c.Listen.TLS.KeyFile,
-		"password.blocklist_file": c.Password.BlocklistFile, "geo.file": c.Geo.File,
+	for _, f := range [][2]string{
+		{"listen.tls.cert_file", c.Listen.TLS.CertFile}, {"listen.tls.key_file", c.Listen.TLS.KeyFile},
+		{"password.blocklist_file", c.Password.BlocklistFile}, {"geo.file", c.Geo.File},
 	} {
+		where, file := f[0], f[1]
 		if file == "" {
 			continue
 		}
 		f, err := os.Open(file)
 		if err != nil {
-			bad(path, "%s: %v", file, plainIO(err))
+			bad(where, "%s: %v", file, plainIO(err))
 			continue
 		}
 		f.Close()

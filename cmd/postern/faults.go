@@ -85,3 +85,12 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// trimPackage drops the name of the package in front of an error's text: an operator does not read Go.
+func trimPackage(err error) string {
+	text := err.Error()
+	if name, rest, ok := strings.Cut(text, ": "); ok && !strings.ContainsAny(name, ` "'/.`) && name == strings.ToLower(name) {
+		return rest
+	}
+	return text
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/postern-id/postern/audit"
+	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/store"
+)
+
+type keysCmd struct {
+	List   keysListCmd   `cmd:"" help:"List the signing keys and where they stand in their life."`
+	Rotate keysRotateCmd `cmd:"" help:"Make the next key sign now; the one before stays published."`
+	Retire keysRetireCmd `cmd:"" help:"Take a key out of use, but leave it published until all that it signed has expired."`
+	Revoke keysRevokeCmd `cmd:"" help:"Remove a compromised key at once: nothing that it signed verifies any more."`
+}
+
+type keysListCmd struct {
+	configFlags
+	outputFlags
+}
+
+func (c keysListCmd) Run(t *terminal) error {
+	return c.operate(t, func(ctx context.Context, h *house) error {
+		list, err := h.db.SigningKeys(ctx)
+		if err != nil {
+			return err
+		}
+		out := table{head: []string{"KEY", "USE", "ALG", "STATE", "CREATED", "ACTIVE SINCE", "RETIRED", "REMOVED FROM"}, json: append([]keys.Record{}, list...)}
+		for _, k := range list {
+			out.add(k.ID, k.Use, k.Alg, string(k.State), date(k.CreatedAt), date(k.ActiveAt), date(k.RetiredAt), date(k.RemoveAt))
+		}
+		return c.print(t.out, out)
+	})
+}
+
+// useFlag chooses between the rings.
+type useFlag struct {
+	Use string `enum:"token,audit" default:"token" help:"token, or audit: the keys that sign checkpoints."`
+}
+
+type keysRotateCmd struct {
+	configFlags
+	useFlag
+	Alg string `help:"The algorithm whose key rotates; all of them if not given."`
+}
+
+func (c keysRotateCmd) Run(t *terminal) error {
+	return c.operate(t, func(ctx context.Context, h *house) error {
+		ring, err := h.ring(ctx, c.Use)
+		if err != nil {
+			return err
+		}
+		algs := ring.Algs()
+		if c.Alg != "" {
+			algs = []string{c.Alg}
+		}
+		for _, alg := range algs {
+			if err := h.record(ctx, audit.Event{Type: "key.rotated", Data: map[string]string{"alg": alg, "use": c.Use}}); err != nil {
+				return err
+			}
+			if err := ring.Rotate(ctx, alg); err != nil {
+				return err
+			}
+			for _, k := range ring.List() {
+				if k.Alg == alg && k.State == keys.Active {
+					fmt.Fprintf(t.out, "%s now signs %s\n", k.ID, alg)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+type keysRetireCmd struct {
+	configFlags
+	KID string `arg:"" name:"kid" help:"The key's ID."`
+}
+
+func (c keysRetireCmd) Run(t *terminal) error {
+	return c.change(t, c.KID, "key.retired", func(ctx context.Context, r *keys.Ring) error { return r.Retire(ctx, c.KID) })
+}
+
+type keysRevokeCmd struct {
+	configFlags
+	KID string `arg:"" name:"kid" help:"The key's ID."`
+}
+
+func (c keysRevokeCmd) Run(t *terminal) error {
+	return c.change(t, c.KID, "key.revoked", func(ctx context.Context, r *keys.Ring) error { return r.Remove(ctx, c.KID) })
+}
+
+// change does something to one key of whichever ring has it.
+func (f configFlags) change(t *terminal, kid, event string, do func(context.Context, *keys.Ring) error) error {
+	return f.operate(t, func(ctx context.Context, h *house) error {
+		all, err := h.db.SigningKeys(ctx)
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			if k.ID != kid {
+				continue
+			}
+			ring, err := h.ring(ctx, k.Use)
+			if err != nil {
+				return err
+			}
+			if err := h.record(ctx, audit.Event{Type: event, Data: map[string]string{"kid": kid, "use": k.Use}}); err != nil {
+				return err
+			}
+			err = do(ctx, ring)
+			if err == nil {
+				fmt.Fprintf(t.out, "%s %s\n", map[string]string{"key.retired": "retired", "key.revoked": "revoked"}[event], kid)
+				return nil
+			}
+			if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		return fmt.Errorf("there is no key %q: see 'postern keys list'", kid)
+	})
+}
+
+type secretsCmd struct {
+	Generate secretsGenerateCmd `cmd:"" help:"Print a new master key."`
+	Rotate   secretsRotateCmd   `cmd:"" help:"Seal under the current master key; afterwards secrets.previous can go."`
+}
+
+type secretsGenerateCmd struct{}
+
+func (secretsGenerateCmd) Run(t *terminal) error {
+	fmt.Fprintln(t.out, keys.NewMasterText(random))
+	return nil
+}
+
+type secretsRotateCmd struct{ configFlags }
+
+func (c secretsRotateCmd) Run(t *terminal) error {
+	return c.operate(t, func(ctx context.Context, h *house) error {
+		sealer, err := h.theSealer(ctx)
+		if err != nil {
+			return err
+		}
+		masters, err := h.masters()
+		if err != nil {
+			return err
+		}
+		data := map[string]string{"master": masters[0].ID()}
+		if err := h.record(ctx, audit.Event{Type: "secrets.rotated", Data: data}); err != nil {
+			return err
+		}
+		if err := sealer.Rotate(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(t.out, "everything is sealed under master key %s; secrets.previous can be removed\n", masters[0].ID())
+		return nil
+	})
+}

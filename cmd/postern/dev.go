@@ -1,0 +1,383 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/examples/wallet"
+	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/store"
+)
+
+type devCmd struct {
+	Listen     string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen, on this machine only; port 0 takes free ports."`
+	Wallet     string `default:"127.0.0.1:8090" placeholder:"HOST:PORT" help:"Where the demo wallet listens; another port if it is taken."`
+	Management string `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where /livez /readyz /metrics are; another port if it is taken."`
+	Data       string `type:"path" placeholder:"DIR" help:"Keep everything in this directory. Otherwise it is in memory and gone at the end."`
+	Seed       string `type:"path" placeholder:"FILE" help:"Clients, users and resources to declare beside the demo's."`
+	JSON       bool   `name:"json" help:"Print one line of JSON once it serves, for scripts."`
+	Log        string `enum:"debug,info,warn,error" default:"warn" help:"The least level of log lines."`
+}
+
+// demo is who can be used at once. It is kept beside the data, so that a later start can tell it again.
+type demo struct {
+	Username   string `json:"username"`
+	Email      string `json:"email"`
+	Password   string `json:"password"`
+	TOTPSecret string `json:"totp_secret"`
+	APISecret  string `json:"api_secret"` // of the client demo-api
+}
+
+const (
+	demoUser   = "lin"
+	demoEmail  = "lin@demo.test"
+	demoWallet = "demo-wallet"
+	demoAPI    = "demo-api"
+)
+
+// dev is one run of the demo.
+type dev struct {
+	cmd    devCmd
+	cfg    Config
+	seed   *seed
+	demo   demo
+	base   string // of the wallet
+	public net.Listener
+	wallet net.Listener
+	priv   net.Listener
+}
+
+func (c devCmd) Run(t *terminal) error {
+	if issuer := lookup(t.environ, "POSTERN_ISSUER"); issuer != "" && !loopbackURL(issuer) {
+		return coded{exitConfig, fmt.Errorf("POSTERN_ISSUER is %s: dev is for this machine only, use 'postern serve'", issuer)}
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || !loopbackHost(host) {
+		return usage("--listen %s: dev listens on 127.0.0.1, ::1 or localhost only, use 'postern serve'", c.Listen)
+	}
+	d := &dev{cmd: c, seed: &seed{}}
+	if c.Seed != "" {
+		if d.seed, err = readSeed(t, c.Seed); err != nil {
+			return err
+		}
+	}
+	if err := d.listen(); err != nil {
+		return err
+	}
+	defer d.close()
+	log := newLogger(LogConfig{Level: c.Log, Format: "text"}, t.err)
+	if err := d.configure(); err != nil {
+		return err
+	}
+	s, err := d.build(t.ctx, log)
+	if err != nil {
+		return err
+	}
+	if err := d.announce(t); err != nil {
+		return err
+	}
+	return s.run(t.ctx)
+}
+
+func loopbackURL(raw string) bool {
+	_, rest, ok := strings.Cut(raw, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return ok && loopbackHost(strings.Trim(host, "[]"))
+}
+
+// listen opens the three ports. Only the first one must be the one that was asked for.
+func (d *dev) listen() (err error) {
+	if d.public, err = listen(d.cmd.Listen); err != nil {
+		return fmt.Errorf("%w: choose another with --listen 127.0.0.1:PORT", err)
+	}
+	free := strings.HasSuffix(d.cmd.Listen, ":0")
+	if d.wallet, err = listenNear(d.cmd.Wallet, free); err != nil {
+		return err
+	}
+	d.priv, err = listenNear(d.cmd.Management, free)
+	return err
+}
+
+// listenNear opens address or, where it is taken or free is set, the next free port.
+func listenNear(address string, free bool) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !loopbackHost(host) {
+		return nil, usage("%s is no address on this machine", address)
+	}
+	if free {
+		return listen(net.JoinHostPort(host, "0"))
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, usage("%s has no port", address)
+	}
+	for range 20 {
+		l, err := listen(net.JoinHostPort(host, strconv.Itoa(n)))
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		n++
+	}
+	return listen(net.JoinHostPort(host, "0"))
+}
+
+func (d *dev) close() {
+	for _, l := range []net.Listener{d.public, d.wallet, d.priv} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// origin is how a browser names a listener: by localhost, which later is the RP ID of passkeys.
+func origin(l net.Listener) string {
+	a := l.Addr().(*net.TCPAddr)
+	host := "localhost"
+	if !a.IP.Equal(net.IPv4(127, 0, 0, 1)) && !a.IP.Equal(net.IPv6loopback) {
+		host = a.IP.String()
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(a.Port))
+}
+
+// configure makes the configuration, the master key and the demo user's credentials; with --data what was made before.
+func (d *dev) configure() error {
+	d.cfg = Defaults()
+	d.cfg.Issuer, d.base = origin(d.public), origin(d.wallet)
+	d.cfg.Database.DSN, d.cfg.Database.Migrate = ":memory:", true
+	d.cfg.Listen.Drain = Duration(2e9)
+	d.cfg.Secrets.Master = keys.NewMasterText(random)
+	d.cfg.Tokens.Algs = append([]string{keys.ES256, keys.EdDSA}, wantedAlgs(d.seed.clients())...) // RSA only where it is asked for: making such a key is slow
+	slices.Sort(d.cfg.Tokens.Algs)
+	d.cfg.Tokens.Algs = slices.Compact(d.cfg.Tokens.Algs)
+	if err := d.makeDemo(); err != nil || d.cmd.Data == "" {
+		return err
+	}
+	if err := os.MkdirAll(d.cmd.Data, 0o700); err != nil {
+		return err
+	}
+	d.cfg.Database.DSN = filepath.Join(d.cmd.Data, "postern.db")
+	master, err := keep(filepath.Join(d.cmd.Data, "master.key"), []byte(d.cfg.Secrets.Master+"\n"))
+	if err != nil {
+		return err
+	}
+	d.cfg.Secrets.Master = strings.TrimSpace(string(master))
+	made, err := json.Marshal(d.demo)
+	if err != nil {
+		return err
+	}
+	kept, err := keep(filepath.Join(d.cmd.Data, "demo.json"), append(made, '\n'))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(kept, &d.demo); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(d.cmd.Data, "demo.json"), err)
+	}
+	return nil
+}
+
+// keep writes content to a new file that only its owner can read, or returns what the file holds already.
+func keep(file string, content []byte) ([]byte, error) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return readLimited(file, maxSecret)
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(content)
+	return content, errors.Join(err, f.Sync(), f.Close())
+}
+
+func (d *dev) makeDemo() (err error) {
+	d.demo = demo{Username: demoUser, Email: demoEmail}
+	if d.demo.Password, err = madePassword(); err != nil {
+		return err
+	}
+	if d.demo.APISecret, err = randomText(32); err != nil {
+		return err
+	}
+	secret := make([]byte, authn.MinTOTPSecret)
+	if _, err := io.ReadFull(random, secret); err != nil {
+		return err
+	}
+	d.demo.TOTPSecret = encodeTOTP(secret)
+	return nil
+}
+
+// clients are those that are declared.
+func (s *seed) clients() []*oauth.Client {
+	var list []*oauth.Client
+	for _, c := range s.Clients {
+		list = append(list, c.Client)
+	}
+	return list
+}
+
+// build makes the server with the demo in it.
+func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error) {
+	h, err := openHouse(ctx, d.cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	h.metrics = newMetrics(buildVersion())
+	if err := h.migrated(ctx, true); err != nil {
+		return nil, err
+	}
+	if err := d.populate(ctx, h); err != nil {
+		return nil, err
+	}
+	st, err := h.site(ctx, true, prefixes([]string{"127.0.0.0/8", "::1/128"}))
+	if err != nil {
+		return nil, err
+	}
+	front, err := wallet.New(wallet.Options{Issuer: d.cfg.Issuer, ClientID: demoWallet, BaseURL: d.base, Now: clock, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{house: h, site: st, public: d.public, private: d.priv, stopTraces: func(context.Context) error { return nil }}
+	s.more = []func(context.Context) error{func(ctx context.Context) error {
+		srv := s.httpServer(front)
+		context.AfterFunc(ctx, func() { srv.Close() })
+		return srv.Serve(d.wallet)
+	}}
+	return s, nil
+}
+
+// populate declares the demo and then the seed, which may declare the demo's clients and user anew.
+func (d *dev) populate(ctx context.Context, h *house) error {
+	declared, err := d.declared()
+	if err != nil {
+		return err
+	}
+	if _, err := h.db.UserByIdentifier(ctx, demoUser); errors.Is(err, store.ErrNotFound) {
+		totp, err := decodeTOTP(d.demo.TOTPSecret)
+		if err != nil {
+			return err
+		}
+		verified := true
+		declared.Users = append(declared.Users, seedUser{where: "demo", password: d.demo.Password, totp: totp, verified: &verified,
+			user: authn.User{Username: d.demo.Username, Email: d.demo.Email, Claims: map[string]json.RawMessage{
+				"name": json.RawMessage(`"Lin Demo"`), "given_name": json.RawMessage(`"Lin"`), "family_name": json.RawMessage(`"Demo"`),
+			}}})
+	} else if err != nil {
+		return err
+	}
+	for _, s := range []*seed{d.without(declared), d.seed} {
+		changes, err := h.plan(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			if err := c.do(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// declared are the demo's clients and resource, for the ports of this run.
+func (d *dev) declared() (*seed, error) {
+	front := wallet.Options{BaseURL: d.base}
+	api := &oauth.Resource{ID: front.Resource(), Name: "Demo wallet", Scopes: []string{"wallet:read", "wallet:move"},
+		Words: map[string]oauth.Words{
+			"wallet:read": {En: "See your demo balance", Zh: "查看您的演示余额"},
+			"wallet:move": {En: "Withdraw demo money", Zh: "提取演示资金"},
+		}}
+	s := &seed{Resources: []*oauth.Resource{api}}
+	for _, c := range []seedClient{
+		{Client: &oauth.Client{ID: demoWallet, Name: "Demo wallet", AuthMethod: "none", URI: d.base,
+			RedirectURIs: []string{front.RedirectURI()}, PostLogoutURIs: []string{front.PostLogoutRedirectURI()},
+			GrantTypes: []string{"authorization_code", "refresh_token"},
+			Scope:      strings.Join(append(slices.Clone(oauth.OpenIDScopes), api.Scopes...), " ")}},
+		{Client: &oauth.Client{ID: demoAPI, Name: "Demo API", AuthMethod: "client_secret_basic", SecretHash: placeholderHash,
+			GrantTypes: []string{"client_credentials"}, Scope: "wallet:read", Serves: []string{api.ID}}, secret: d.demo.APISecret},
+	} {
+		if err := checkClient(c.Client); err != nil {
+			return nil, err
+		}
+		s.Clients = append(s.Clients, c)
+	}
+	return s, nil
+}
+
+// without drops from s what the seed file declares itself.
+func (d *dev) without(s *seed) *seed {
+	for _, c := range d.seed.Clients {
+		s.Clients = slices.DeleteFunc(s.Clients, func(o seedClient) bool { return o.ID == c.ID })
+	}
+	for _, u := range d.seed.Users {
+		name := authn.NormalizeIdentifier(u.user.Username)
+		if name == demoUser || authn.NormalizeIdentifier(u.user.Email) == demoEmail {
+			s.Users = nil
+			d.demo.Username, d.demo.Email, d.demo.Password, d.demo.TOTPSecret = u.user.Username, u.user.Email, u.password, ""
+			if u.totp != nil {
+				d.demo.TOTPSecret = encodeTOTP(u.totp)
+			}
+		}
+	}
+	return s
+}
+
+// announce tells where everything is. The listeners are open, so that a connection made now is answered.
+func (d *dev) announce(t *terminal) error {
+	management := origin(d.priv)
+	if d.cmd.JSON {
+		return json.NewEncoder(t.out).Encode(map[string]any{
+			"ready": true, "issuer": d.cfg.Issuer, "wallet": d.base, "management": management, "version": buildVersion(),
+			"user":     map[string]string{"username": d.demo.Username, "email": d.demo.Email, "password": d.demo.Password, "totp_secret": d.demo.TOTPSecret},
+			"client":   map[string]string{"client_id": demoWallet, "redirect_uri": wallet.Options{BaseURL: d.base}.RedirectURI()},
+			"api":      map[string]string{"client_id": demoAPI, "client_secret": d.demo.APISecret},
+			"resource": wallet.Options{BaseURL: d.base}.Resource(),
+		})
+	}
+	where := "in memory (use --data DIR to keep it)"
+	if d.cmd.Data != "" {
+		where = "in " + d.cmd.Data
+	}
+	bold := func(s string) string { return t.paint(t.out, "1", s) }
+	faint := func(s string) string { return t.paint(t.out, "2", s) }
+	_, err := fmt.Fprintf(t.out, `
+  %s %s
+
+  Wallet      %s   %s
+  Account     %s
+  Discovery   %s
+  Operator    %s   %s
+
+  Sign in as  %s   password %s
+              authenticator secret %s
+  API client  %s   secret %s
+
+  %s
+
+`,
+		bold("Postern "+buildVersion()), faint("· dev mode · data "+where),
+		bold(d.base+"/"), faint("start here: sign in, see your tokens, call an API"),
+		d.cfg.Issuer+"/account", d.cfg.Issuer+"/.well-known/openid-configuration",
+		management+"/metrics", faint("/livez /readyz /version"),
+		bold(d.demo.Email), bold(d.demo.Password), d.demo.TOTPSecret,
+		demoAPI, d.demo.APISecret, faint("Ctrl-C ends it."))
+	return err
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/egress"
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/authorize"
+	"github.com/postern-id/postern/oauth/clientauth"
+	"github.com/postern-id/postern/oauth/issue"
+	"github.com/postern-id/postern/oauth/meta"
+	"github.com/postern-id/postern/oauth/token"
+	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/web"
+)
+
+// The names of the secrets that the shell derives.
+const deriveForms = "forms"
+
+// site is everything that the server serves in public, with the parts that need care while it runs.
+type site struct {
+	handler  http.Handler
+	registry *oauth.Registry
+	tokens   *keys.Ring
+	sealer   *keys.Sealer
+}
+
+// parts are the floors on which the protocol stands.
+type parts struct {
+	sealer   *keys.Sealer
+	tokens   *keys.Ring
+	people   *authn.Service
+	risk     *riskstep.Engine
+	sessions *sessions.Manager
+}
+
+func (h *house) parts(ctx context.Context) (p parts, err error) {
+	if p.sealer, err = h.theSealer(ctx); err != nil {
+		return p, err
+	}
+	if p.tokens, err = h.theTokens(ctx); err != nil {
+		return p, err
+	}
+	if p.people, err = h.thePeople(ctx); err != nil {
+		return p, err
+	}
+	if p.risk, err = h.theRisk(ctx); err != nil {
+		return p, err
+	}
+	p.sessions, err = h.theSessions(ctx)
+	return p, err
+}
+
+// site builds the protocol and the shell. allow are the networks that may be fetched from although they are not public;
+// dev marks every page.
+func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site, error) {
+	p, err := h.parts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := oauth.NewRegistry(ctx, h.db)
+	if err != nil {
+		return nil, err
+	}
+	iss, t := h.cfg.Issuer, h.cfg.Tokens
+	issuer := issue.New(issue.Options{Issuer: iss, Ring: p.tokens, Derive: p.sealer.Derive, Registry: registry, Users: h.db,
+		Now: clock, Rand: random, Access: t.Access.D(), IDToken: t.ID.D()})
+	auth := clientauth.New(clientauth.Options{Registry: registry, Ephemeral: h.ephemeral(), Counters: h.counters(), Audit: h.journal,
+		Fetch: egress.New(egress.Options{Allow: allow}), SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
+		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke}, Now: clock})
+	handler, err := web.New(web.Options{
+		Issuer: iss, Dev: dev,
+		Authorize: authorize.New(authorize.Options{Registry: registry, Reader: oauth.NewReader(registry, iss), Issue: issuer,
+			Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), Now: clock,
+			Code: t.Code.D(), Offline: t.Refresh.D()}),
+		Token: token.New(token.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
+			Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
+		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
+			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
+		Discovery: meta.NewDiscovery(iss, registry, p.tokens),
+		Authn:     p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
+		Audit: h.journal, History: h.db, FormKeys: func() [][]byte { return p.sealer.Derive(deriveForms) },
+		Proxies: prefixes(h.cfg.Proxies.Trusted), Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &site{handler, registry, p.tokens, p.sealer}, nil
+}
+
+// best is what a person can reach with the factors they hold.
+func best(people *authn.Service) func(context.Context, ident.UserID) (ident.Assurance, error) {
+	return func(ctx context.Context, user ident.UserID) (ident.Assurance, error) {
+		f, err := people.Factors(ctx, user)
+		return f.Best, err
+	}
+}
+
+// prefixes parses CIDR ranges that were validated before.
+func prefixes(list []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// wantedAlgs lists the algorithms that clients are registered for.
+func wantedAlgs(clients []*oauth.Client) []string {
+	var algs []string
+	for _, c := range clients {
+		for _, alg := range []string{c.IDTokenAlg, c.TokenAlg} {
+			if alg != "" && !slices.Contains(algs, alg) {
+				algs = append(algs, alg)
+			}
+		}
+	}
+	return algs
+}
