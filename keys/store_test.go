@@ -1,69 +1,14 @@
-package keys
+package keys_test
 
 import (
-	"context"
-	"slices"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/postern-id/postern/store"
+	"github.com/postern-id/postern/engine/sqldb"
+	"github.com/postern-id/postern/keys"
 )
-
-// memory is a Store for these tests.
-type memory struct {
-	mu   sync.Mutex
-	rev  int64
-	keys []Record
-	data []DataKey
-}
-
-func (m *memory) SigningKeys(context.Context) ([]Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.keys), nil
-}
-
-func (m *memory) ApplyKeys(_ context.Context, rev int64, put []Record, remove []string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if rev != m.rev {
-		return store.ErrStale
-	}
-	m.rev++
-	m.keys = slices.DeleteFunc(m.keys, func(r Record) bool { return slices.Contains(remove, r.ID) })
-	for _, p := range put {
-		if i := slices.IndexFunc(m.keys, func(r Record) bool { return r.ID == p.ID }); i >= 0 {
-			m.keys[i] = p
-		} else {
-			m.keys = append(m.keys, p)
-		}
-	}
-	return nil
-}
-
-func (m *memory) KeysRevision(context.Context) (int64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rev, nil
-}
-
-func (m *memory) DataKeys(context.Context) ([]DataKey, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.data), nil
-}
-
-func (m *memory) PutDataKey(_ context.Context, k DataKey) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if i := slices.IndexFunc(m.data, func(d DataKey) bool { return d.ID == k.ID }); i >= 0 {
-		m.data[i] = k
-	} else {
-		m.data = append(m.data, k)
-	}
-	return nil
-}
 
 // clock is a time that stands until it is moved.
 type clock struct {
@@ -85,23 +30,56 @@ func (c *clock) Add(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-func testSealer(t testing.TB, st Store, now func() time.Time) *Sealer {
+// fataler is what *testing.T and *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func open(t testing.TB, now func() time.Time) *sqldb.DB {
 	t.Helper()
-	m, err := ParseMaster(NewMasterText(nil))
+	db := openDSN(t, filepath.Join(t.TempDir(), "keys.db"), now)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func openDSN(t fataler, dsn string, now func() time.Time) *sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(ctx, sqldb.Options{Driver: "sqlite", DSN: dsn, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewSealer(t.Context(), SealerOptions{Store: st, Masters: []Master{m}, Now: now})
+	if _, err := db.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func newMaster(t fataler) keys.Master {
+	t.Helper()
+	m, err := keys.ParseMaster(keys.NewMasterText(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func newSealer(t fataler, st keys.Store, now func() time.Time, masters ...keys.Master) *keys.Sealer {
+	t.Helper()
+	s, err := keys.NewSealer(ctx, keys.SealerOptions{Store: st, Masters: masters, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func testRing(t testing.TB, st Store, s *Sealer, now func() time.Time, algs ...string) *Ring {
+const (
+	every, ahead, overlap = 24 * time.Hour, time.Hour, 10 * time.Minute
+)
+
+func newRing(t fataler, st keys.Store, s *keys.Sealer, now func() time.Time, algs ...string) *keys.Ring {
 	t.Helper()
-	r, err := NewRing(t.Context(), RingOptions{Store: st, Sealer: s, Use: "token", Algs: algs, Now: now,
-		Every: 24 * time.Hour, Ahead: time.Hour, Overlap: 10 * time.Minute})
+	r, err := keys.NewRing(ctx, keys.RingOptions{Store: st, Sealer: s, Use: "token", Algs: algs, Now: now, Every: every, Ahead: ahead, Overlap: overlap})
 	if err != nil {
 		t.Fatal(err)
 	}
