@@ -76,7 +76,8 @@ func newProvider(ctx context.Context, issuer string, c config) (*provider, error
 }
 
 // current returns a snapshot that may be used now. A snapshot near the end of its freshness is refreshed in the
-// background; past it the caller waits for at most patience; past StaleFor it is refused with ErrUnavailable.
+// background; past it the caller waits for at most patience, unless the fetch before failed too; past StaleFor it is
+// refused with ErrUnavailable.
 func (p *provider) current(ctx context.Context) (*snapshot, error) {
 	s, now := p.snap.Load(), p.now()
 	switch {
@@ -90,7 +91,11 @@ func (p *provider) current(ctx context.Context) (*snapshot, error) {
 		p.start(s, &p.lastTry, retryInterval)
 		return s, nil
 	default:
-		if err := wait(ctx, p.start(s, &p.lastTry, retryInterval), patience); err != nil {
+		done := p.start(s, &p.lastTry, retryInterval)
+		if now.Before(s.usableUntil) && p.failing() {
+			return s, nil // an issuer that hangs must not slow every request down
+		}
+		if err := wait(ctx, done, patience); err != nil {
 			return nil, err
 		}
 	}
@@ -139,6 +144,13 @@ func (p *provider) start(seen *snapshot, last *time.Time, interval time.Duration
 	p.flight = make(chan struct{})
 	go p.fly(seen)
 	return p.flight
+}
+
+// failing reports whether the last fetch that ended has failed.
+func (p *provider) failing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lastErr != nil
 }
 
 func (p *provider) fly(old *snapshot) {

@@ -136,6 +136,46 @@ func TestUnknownKeyIDsDoNotHammer(t *testing.T) {
 	mustVerify(t, rs, iss.AccessToken())
 }
 
+func TestFirstCallersShareOneFetch(t *testing.T) {
+	iss, rs, _ := setup(t)
+	token := iss.AccessToken()
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() { mustVerify(t, rs, token) })
+	}
+	wg.Wait()
+	if n := iss.Requests("/jwks"); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+}
+
+func TestHangingIssuerDelaysOnlyOnce(t *testing.T) {
+	const timeout = 400 * time.Millisecond
+	iss, rs, c := setup(t, verify.HTTPClient(&http.Client{Timeout: timeout, Transport: &hanging{}}))
+	mustVerify(t, rs, iss.AccessToken())
+	c.Add(6 * time.Minute)
+	mustVerify(t, rs, iss.AccessToken()) // waits for the fetch, which fails
+	for range 3 {
+		c.Add(10 * time.Second)
+		start := time.Now()
+		mustVerify(t, rs, iss.AccessToken())
+		if d := time.Since(start); d > timeout/2 {
+			t.Errorf("waited %v for an issuer that is known to hang", d)
+		}
+	}
+}
+
+// hanging lets the first two requests through (discovery and JWKS); later ones get no answer.
+type hanging struct{ n atomic.Int64 }
+
+func (h *hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	if h.n.Add(1) > 2 {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
 func TestFailingIssuerIsNotHammered(t *testing.T) {
 	iss, rs, _ := setup(t)
 	iss.SetDown(true)

@@ -95,6 +95,16 @@ func TestVerifyAlgorithms(t *testing.T) {
 	}
 }
 
+func TestAlgorithmsNarrow(t *testing.T) {
+	iss, rs, _ := setup(t, verify.Algorithms("PS256", "EdDSA"))
+	if _, err := rs.Verify(t.Context(), iss.AccessToken()); !errors.Is(err, verify.ErrInvalid) {
+		t.Errorf("ES256 is accepted though not allowed: %v", err)
+	}
+	iss.PublishNext("EdDSA")
+	iss.Rotate()
+	mustVerify(t, rs, iss.AccessToken())
+}
+
 // ATTACKS D6: a token of another issuer or audience, or another kind of token, is no access token here.
 func TestAttackD6(t *testing.T) {
 	iss, rs, _ := setup(t)

@@ -145,6 +145,26 @@ func TestCallbackIsBoundToTheBrowserAndSingle(t *testing.T) {
 	b.want(newBrowser(t, base).get("/callback?"+answer.Encode()), 400, "/callback", "another browser")
 }
 
+func TestSessionSecretChangesAtSignIn(t *testing.T) {
+	p := newProvider(t, newClock().Now, "")
+	b := newBrowser(t, serve(t, p))
+	origin, err := url.Parse(b.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.grant = func(url.Values) string { return "" }
+	b.want(b.get("/login"), 400, "/callback")
+	before := b.c.Jar.Cookies(origin)
+	p.change(func() { p.grant = func(url.Values) string { return aal1 } })
+	b.want(b.get("/login"), 200, "/", "Lin Chen")
+	fixated := newBrowser(t, b.base)
+	fixated.c.Jar.SetCookies(origin, before)
+	if len(before) != 1 {
+		t.Fatalf("cookies %v", before)
+	}
+	fixated.want(fixated.get("/"), 200, "/", `href="/login"`)
+}
+
 func TestIssuerStartsLater(t *testing.T) {
 	c := newClock()
 	p := newProvider(t, c.Now, "")
