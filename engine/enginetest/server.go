@@ -15,9 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -73,12 +71,10 @@ func (s *server) command(name string, args ...string) *exec.Cmd {
 
 // start runs the server of args (made for a port) until the test process ends, and waits until probe succeeds.
 func (s *server) start(stop string, args func(port string) []string, probe func() error) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	var err error
+	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	_, s.port, _ = net.SplitHostPort(l.Addr().String())
-	l.Close()
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
@@ -106,6 +102,17 @@ func (s *server) start(stop string, args func(port string) []string, probe func(
 	}
 }
 
+// freePort returns a port of the loopback that nobody listens on at this moment.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
 // thrice tries to start a server three times: the free port that it was given may be gone before it listens.
 func thrice(start func() (*server, error)) func() (*server, error) {
 	return sync.OnceValues(func() (s *server, err error) {
@@ -131,113 +138,4 @@ func find(name string, patterns ...string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s %w", name, errMissing)
-}
-
-const pgPlaces = "/usr/lib/postgresql/*/bin"
-
-var startPostgres = thrice(func() (*server, error) {
-	initdb, err := find("initdb", pgPlaces)
-	if err != nil {
-		return nil, err
-	}
-	if initdb, err = filepath.EvalSymlinks(initdb); err != nil {
-		return nil, err
-	}
-	s, err := newServer("postgres", "postgres", "nobody")
-	if err != nil {
-		return nil, err
-	}
-	data := filepath.Join(s.dir, "data")
-	out, err := s.command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync").CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	err = s.start("INT", func(port string) []string {
-		return []string{filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-p", port, "-k", s.dir, "-h", "127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off",
-			"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "timezone=Asia/Kathmandu"}
-	}, func() error { return s.psql("SELECT 1") })
-	return s, err
-})
-
-// psql runs one statement as the superuser.
-func (s *server) psql(statement string) error {
-	psql, err := find("psql", pgPlaces)
-	if err != nil {
-		return err
-	}
-	out, err := s.command(psql, "-X", "-q", "-h", "127.0.0.1", "-p", s.port, "-U", "postgres", "-d", "postgres", "-c", statement).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("psql: %w: %s", err, out)
-	}
-	return nil
-}
-
-var databases, redisDatabases atomic.Int64
-
-// Postgres returns the URL of a fresh database on a private PostgreSQL server, started once for this process and
-// gone with it. It commits in order but without fsync: it survives the death of a client, not of the machine. Its
-// time zone is odd on purpose. The database is dropped when t ends.
-func Postgres(t testing.TB) string {
-	t.Helper()
-	s, err := startPostgres()
-	if err != nil {
-		t.Fatalf("PostgreSQL: %v", err)
-	}
-	db := fmt.Sprintf("exam%d", databases.Add(1))
-	if err := s.psql("CREATE DATABASE " + db); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.psql("DROP DATABASE " + db + " WITH (FORCE)"); err != nil {
-			t.Error(err)
-		}
-	})
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable", s.port, db)
-}
-
-var startRedis = thrice(func() (*server, error) {
-	redis, err := find("redis-server")
-	if err != nil {
-		return nil, err
-	}
-	s, err := newServer("redis")
-	if err != nil {
-		return nil, err
-	}
-	err = s.start("TERM", func(port string) []string {
-		return []string{redis, "--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no", "--databases", "4096"}
-	}, func() error { return ping(s.port) })
-	return s, err
-})
-
-// ping asks a Redis server whether it is there.
-func ping(port string) error {
-	var d net.Dialer
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	c, err := d.DialContext(ctx, "tcp", "127.0.0.1:"+port)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	if _, err := c.Write([]byte("PING\r\n")); err != nil {
-		return err
-	}
-	b := make([]byte, 7)
-	if n, err := c.Read(b); err != nil || string(b[:n]) != "+PONG\r\n" {
-		return fmt.Errorf("redis answers %q, %v", b[:n], err)
-	}
-	return nil
-}
-
-// Redis returns the URL of an empty database of a private Redis server without persistence, started once for this
-// process and gone with it.
-func Redis(t testing.TB) string {
-	t.Helper()
-	s, err := startRedis()
-	if err != nil {
-		t.Fatalf("Redis: %v", err)
-	}
-	return fmt.Sprintf("redis://127.0.0.1:%s/%d", s.port, redisDatabases.Add(1)%4096)
 }

@@ -35,6 +35,27 @@ func TestExam(t *testing.T) {
 	})
 }
 
+// In a cluster a script that touched a second key, or one that it was not told of, would be refused.
+func TestExamInACluster(t *testing.T) {
+	url := enginetest.RedisCluster(t)
+	var serial atomic.Int64
+	cluster := func(t *testing.T, now func() time.Time) *DB {
+		d, err := Open(t.Context(), Options{URL: url, Prefix: fmt.Sprintf("exam%d:", serial.Add(1)), Now: now})
+		noError(t, err)
+		t.Cleanup(func() { d.Close() })
+		if _, ok := d.client.(*redis.ClusterClient); !ok {
+			t.Fatalf("a client of one server: %T", d.client)
+		}
+		return d
+	}
+	t.Run("Ephemeral", func(t *testing.T) {
+		enginetest.RunEphemeral(t, func(t *testing.T, now func() time.Time) store.Ephemeral { return cluster(t, now) })
+	})
+	t.Run("Counters", func(t *testing.T) {
+		enginetest.RunCounters(t, func(t *testing.T, now func() time.Time) store.Counters { return cluster(t, now) })
+	})
+}
+
 func TestEverythingExpiresByItself(t *testing.T) {
 	d := open(t, time.Now)
 	k, ctx := store.KeyOf("test", "k"), t.Context()
