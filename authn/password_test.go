@@ -236,6 +236,28 @@ func TestI2Delays(t *testing.T) {
 	}
 }
 
+// I2: at the end of a budget nothing is looked at until its window ends, however long one waits in between.
+func TestI2Most(t *testing.T) {
+	limit := authn.Limit{Free: 3, Max: 10, Window: time.Hour, First: time.Second, Longest: time.Second}
+	h := newHouse(t, authn.Policy{Throttle: authn.Limits{AccountPrefix: limit}})
+	here, looked := from("192.0.2.1", ""), 0
+	for range 20 {
+		looked += h.fail(t, 1, "ann", func(int) ident.Env { return here })
+		h.clock.Advance(time.Second)
+	}
+	var th authn.Throttled
+	if err := h.try("ann", authntest.Ann.Password, here); looked != 10 || !errors.As(err, &th) || th.RetryAfter != time.Hour {
+		t.Errorf("%d looked at, then %v", looked, err)
+	}
+	if err := h.try("ann", authntest.Ann.Password, from("198.51.100.1", "")); err != nil {
+		t.Errorf("from elsewhere: %v", err)
+	}
+	h.clock.Advance(time.Hour)
+	if err := h.try("ann", authntest.Ann.Password, here); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+}
+
 // I2: parallel guesses share one budget.
 func TestI2Parallel(t *testing.T) {
 	h := newHouse(t, authn.Policy{QueueLimit: 100})
