@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ var (
 
 // AppendAudit implements audit.Store.
 func (db *DB) AppendAudit(ctx context.Context, entries []audit.Entry) error {
+	entries = slices.Clone(entries) // an op may outlive its caller's wait
 	o := &op{}
 	for size := len(qAppend) - 1; len(entries) > 0; {
 		if 1<<size > len(entries) {

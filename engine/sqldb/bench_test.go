@@ -20,8 +20,8 @@ import (
 // inFlight is how many callers each benchmark has at a time, on two cores.
 const inFlight = 32
 
-// benchmark runs f on every engine from many goroutines, n different in each call, after prepare for
-// each of them. It reports operations a second and the CPU of this process (on SQLite that is all of it).
+// benchmark runs f on every engine from many goroutines, after prepare; n differs in each call, and
+// comes in no order, as identifiers do. It reports operations a second and the CPU of this process (on SQLite that is all of it).
 // PostgreSQL runs without fsync unless POSTERN_BENCH_POSTGRES names a durable database.
 func benchmark(b *testing.B, prepare, f func(ctx context.Context, db *DB, n string) error) {
 	for _, e := range engines {
@@ -51,7 +51,7 @@ func parallel(b *testing.B, db *DB, prefix string, f func(ctx context.Context, d
 	b.SetParallelism(inFlight)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := f(context.Background(), db, prefix+strconv.FormatInt(i.Add(1), 36)); err != nil {
+			if err := f(context.Background(), db, prefix+strconv.FormatUint(uint64(i.Add(1))*0x9e3779b97f4a7c15, 36)); err != nil {
 				b.Error(err)
 				return
 			}

@@ -115,11 +115,11 @@ func (db *DB) Take(ctx context.Context, k store.Key) ([]byte, error) {
 func (db *DB) Add(ctx context.Context, key string, n int64, window time.Duration) (int64, error) {
 	now := db.now()
 	if n == 0 {
-		l, err := all(ctx, db, "add", (*row).int, qTotal, []byte(key), micros(now))
-		if err != nil || len(l) == 0 {
-			return 0, err
+		total, err := one(ctx, db, "add", (*row).int, qTotal, []byte(key), micros(now))
+		if errors.Is(err, store.ErrNotFound) {
+			return 0, nil
 		}
-		return l[0], nil
+		return total, err
 	}
 	var total int64
 	o := newOp(qAdd, []byte(key), n, micros(now.Add(window)), micros(now)).

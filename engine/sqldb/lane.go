@@ -32,6 +32,7 @@ type lane struct {
 	mu      sync.Mutex
 	some    sync.Cond
 	queue   []*op
+	taken   int // batches so far
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -118,6 +119,7 @@ func (l *lane) next(batch []*op) []*op {
 		clear(l.queue[rest:])
 		l.queue = l.queue[:rest]
 		if len(batch) > 0 {
+			l.taken++
 			if rest > 0 {
 				l.some.Signal()
 			}

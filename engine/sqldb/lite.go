@@ -15,9 +15,9 @@ import (
 // FULL: a commit is on the disk before it is acknowledged, so that a kill or
 // a power cut loses nothing; in WAL mode that is one fsync a transaction.
 const (
-	litePragmas = `PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;`
-	liteWrite   = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;`
-	liteRead    = `PRAGMA query_only = ON;`
+	litePragmas = `PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;`
+	liteWrite   = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16000;`
+	liteRead    = `PRAGMA query_only = ON; PRAGMA cache_size = -4000;`
 )
 
 var (
@@ -136,10 +136,8 @@ func (l *lite) reader(ctx context.Context) (*liteConn, error) {
 }
 
 func (l *lite) ping(ctx context.Context) error {
-	return l.read(ctx, newOp(litePing).rows(func(*row) {}))
+	return l.read(ctx, newOp(qPing).rows(func(*row) {}))
 }
-
-var litePing = sql(`SELECT 1`)
 
 // close drains the lane and closes every connection, the writer last: it then folds the WAL into the file.
 func (l *lite) close() error {

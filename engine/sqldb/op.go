@@ -64,6 +64,7 @@ type op struct {
 	steps []step
 	lock  lock
 	solo  bool   // may break a constraint: never shares a transaction
+	long  bool   // reads many rows
 	reset func() // before each attempt, where each appends
 	err   error  // a row could not be decoded
 

@@ -20,8 +20,10 @@ const (
 // and a batch is one pipeline with one Sync, which the server runs as one transaction in one round trip.
 type pg struct {
 	config  *pgconn.Config
+	now     func() time.Time
 	writes  *lane // one worker: what waits is committed together, and never against itself
-	reads   *lane // point look-ups that wait at the same time travel together
+	points  *lane // look-ups by key: those that wait at the same time travel together
+	lists   *lane // longer reads, which must not hold up the look-ups
 	workers []*pgConn
 }
 
@@ -40,34 +42,48 @@ func openPG(ctx context.Context, dsn string, readers int, now func() time.Time) 
 			c.RuntimeParams[k] = v
 		}
 	}
-	p := &pg{config: c}
+	p := &pg{config: c, now: now}
 	w := &pgConn{config: c, now: now}
 	if err := w.ready(ctx); err != nil {
 		return nil, err
 	}
 	p.workers = append(p.workers, w)
 	p.writes = newLane(w)
-	var rs []runner
-	for range readers {
-		r := &pgConn{config: c, now: now, reads: true}
-		p.workers, rs = append(p.workers, r), append(rs, r)
+	// Two workers for look-ups cost a third less CPU than eight, as each takes more at a time.
+	p.points = p.readers((readers + 1) / 2)
+	p.lists = p.points
+	if rest := readers / 2; rest > 0 {
+		p.lists = p.readers(rest)
 	}
-	p.reads = newLane(rs...)
 	return p, nil
 }
 
-func (p *pg) read(ctx context.Context, o *op) error  { return p.reads.do(ctx, o) }
+func (p *pg) readers(n int) *lane {
+	var rs []runner
+	for range n {
+		r := &pgConn{config: p.config, now: p.now, reads: true}
+		p.workers, rs = append(p.workers, r), append(rs, r)
+	}
+	return newLane(rs...)
+}
+
+func (p *pg) read(ctx context.Context, o *op) error {
+	if o.long {
+		return p.lists.do(ctx, o)
+	}
+	return p.points.do(ctx, o)
+}
+
 func (p *pg) write(ctx context.Context, o *op) error { return p.writes.do(ctx, o) }
 
-var pgPing = sql(`SELECT 1`)
-
 func (p *pg) ping(ctx context.Context) error {
-	return p.read(ctx, newOp(pgPing).rows(func(*row) {}))
+	return p.read(ctx, newOp(qPing).rows(func(*row) {}))
 }
 
 func (p *pg) close() error {
 	p.writes.close()
-	p.reads.close()
+	p.points.close()
+	p.lists.close()
 	var errs []error
 	for _, w := range p.workers {
 		errs = append(errs, w.close())

@@ -89,6 +89,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return &DB{backend: b, now: o.Now, cursor: map[*walk]any{}}, nil
 }
 
+var qPing = sql(`SELECT 1`)
+
 // Ping returns nil if the database answers.
 func (db *DB) Ping(ctx context.Context) error { return wrap("ping", db.ping(ctx)) }
 
@@ -115,22 +117,26 @@ func (db *DB) change(ctx context.Context, what string, o *op) (int64, error) {
 
 // one reads at most one row; store.ErrNotFound where there is none.
 func one[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *query, args ...any) (T, error) {
-	l, err := all(ctx, db, what, scan, q, args...)
-	if err == nil && len(l) == 0 {
-		err = fmt.Errorf("sqldb: %s: %w", what, store.ErrNotFound)
+	var v, zero T
+	o := newOp(q, args...).rows(func(r *row) { v = scan(r) })
+	if o.check() != nil { // text that cannot be stored cannot be found either
+		return zero, fmt.Errorf("sqldb: %s: %w", what, store.ErrNotFound)
 	}
-	if err != nil {
-		var zero T
-		return zero, err
+	if err := db.read(ctx, o); err != nil {
+		return zero, wrap(what, err)
 	}
-	return l[0], nil
+	if o.steps[0].n == 0 {
+		return zero, fmt.Errorf("sqldb: %s: %w", what, store.ErrNotFound)
+	}
+	return v, nil
 }
 
-// all reads the rows of q. Text that cannot be stored cannot be found either.
+// all reads the rows of q.
 func all[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *query, args ...any) ([]T, error) {
 	var l []T
 	o := newOp(q, args...).rows(func(r *row) { l = append(l, scan(r)) })
 	o.reset = func() { l = nil }
+	o.long = true
 	if o.check() != nil {
 		return nil, nil
 	}
@@ -142,6 +148,9 @@ func all[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *
 
 // there tells whether q finds a row.
 func (db *DB) there(ctx context.Context, what string, q *query, args ...any) (bool, error) {
-	l, err := all(ctx, db, what, (*row).int, q, args...)
-	return len(l) > 0, err
+	_, err := one(ctx, db, what, (*row).int, q, args...)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
