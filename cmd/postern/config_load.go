@@ -144,11 +144,17 @@ func (c *sourced) readNode(file, prefix string, n *yaml.Node, fs *faults) {
 			continue
 		}
 		seen[key.Value] = true
-		if seen[key.Value+"_file"] || seen[strings.TrimSuffix(key.Value, "_file")] && strings.HasSuffix(key.Value, "_file") {
+		if s, ok := c.find(path); ok && s.inFile() && seen[key.Value+"_file"] {
 			fs.add(at, path, "both the value and its file are given")
-		} else if s, ok := c.find(path); ok {
+			continue
+		}
+		if s, ok := c.find(path); ok {
 			c.readLeaf(s, at, val, fs)
 		} else if s, ok := c.find(strings.TrimSuffix(path, "_file")); ok && s.inFile() {
+			if seen[strings.TrimSuffix(key.Value, "_file")] {
+				fs.add(at, path, "both the value and its file are given")
+				continue
+			}
 			c.assignFile(s, at, path, val.Value, fs)
 		} else if names := c.children(path + "."); len(names) > 0 {
 			c.readNode(file, path+".", val, fs)
