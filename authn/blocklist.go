@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/cases"
 )
 
 // common is one password a line, folded, of those that lists of leaked passwords begin with.
@@ -79,8 +77,6 @@ func period(s string) string {
 var leet = strings.NewReplacer("0", "o", "1", "l", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i")
 
 func unleet(s string) string { return leet.Replace(s) }
-
-func fold(s string) string { return cases.Fold().String(s) }
 
 // walks are the rows of the keyboards and the sequences that people count along.
 var walks = []string{

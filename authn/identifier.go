@@ -19,10 +19,24 @@ func NormalizeIdentifier(s string) string {
 	if len(s) > 4*MaxIdentifier || !utf8.ValidString(s) {
 		return ""
 	}
-	s = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+	s = norm.NFKC.String(fold(norm.NFKC.String(s)))
 	s = strings.TrimSpace(s)
 	if len(s) > MaxIdentifier || strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }) {
 		return ""
 	}
 	return s
+}
+
+// fold is full case folding. Cherokee folds upwards (Unicode 17, CaseFolding.txt), where cases.Fold
+// goes back and forth between its two cases.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 0xab70 <= r && r <= 0xabbf:
+			return r - 0xab70 + 0x13a0
+		case 0x13f8 <= r && r <= 0x13fd:
+			return r - 8
+		}
+		return r
+	}, cases.Fold().String(s))
 }

@@ -37,6 +37,8 @@ func FuzzNormalizeIdentifier(f *testing.F) {
 	for _, s := range []string{"Ann@Example.com", "ﬁ\u0345Σ", "ẞİı", "\u1e9e", " \u3000x"} {
 		f.Add(s)
 	}
+	f.Add("ſᏟ")
+	f.Add("\uab9f\u13f8")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := NormalizeIdentifier(s)
 		if len(got) > MaxIdentifier || !utf8.ValidString(got) || strings.TrimSpace(got) != got {
