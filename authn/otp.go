@@ -49,12 +49,16 @@ func (s *Service) OTP(ctx context.Context, first Proof, code string, env ident.E
 	if err != nil {
 		return Proof{}, s.refused(ctx, "otp", log, err, u.ID, "", env)
 	}
+	defer try.leave()
 	reason, err := s.checkOTP(ctx, u, code)
 	if err != nil {
 		try.abandon(ctx)
 		return Proof{}, err
 	}
 	if reason != "" {
+		if err := try.fail(ctx); err != nil {
+			return Proof{}, err
+		}
 		if err := s.audit.Record(ctx, event("otp.failed", audit.Failed, reason, u.ID, "", env)); err != nil {
 			return Proof{}, fmt.Errorf("authn: otp: %w", err)
 		}

@@ -42,6 +42,7 @@ func (s *Service) Password(ctx context.Context, a Attempt) (Proof, error) {
 	if err != nil {
 		return Proof{}, s.refused(ctx, "password", log, err, u.ID, a.Client, a.Env)
 	}
+	defer try.leave()
 	want, usable := s.hasher.dummy, false
 	if h, err := parsePHC(u.PasswordHash); err == nil && !u.Disabled && typeable {
 		want, usable = h, true
@@ -52,6 +53,9 @@ func (s *Service) Password(ctx context.Context, a Attempt) (Proof, error) {
 		return Proof{}, err
 	}
 	if !same || !usable {
+		if err := try.fail(ctx); err != nil {
+			return Proof{}, err
+		}
 		if err := s.audit.Record(ctx, event("password.failed", audit.Failed, "wrong", u.ID, a.Client, a.Env)); err != nil {
 			return Proof{}, fmt.Errorf("authn: password: %w", err)
 		}

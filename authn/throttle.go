@@ -69,10 +69,11 @@ type throttle struct {
 	now      func() time.Time
 	limits   Limits
 	key      []byte // of this process: makes a counter's name say nothing about the password
+	lanes    *lanes
 }
 
 func newThrottle(o Options) (*throttle, error) {
-	t := &throttle{counters: o.Counters, eph: o.Ephemeral, now: o.Now, limits: o.Policy.Throttle, key: make([]byte, 32)}
+	t := &throttle{counters: o.Counters, eph: o.Ephemeral, now: o.Now, limits: o.Policy.Throttle, key: make([]byte, 32), lanes: newLanes(o.Policy.QueueLimit)}
 	if _, err := io.ReadFull(o.Rand, t.key); err != nil {
 		return nil, fmt.Errorf("authn: random: %w", err)
 	}
@@ -82,7 +83,9 @@ func newThrottle(o Options) (*throttle, error) {
 type budget struct {
 	name  string
 	limit Limit
-	own   bool // belongs to this account: a success empties it
+	// own says that it belongs to this account: it is drawn on in advance, so that parallel guesses
+	// cannot share a look, and a success empties it. The others count failures once they are known.
+	own bool
 }
 
 // guess is what is tried: by whom, from where.
@@ -94,49 +97,65 @@ type guess struct {
 	env        ident.Env
 }
 
-// attempt holds the reservations of one guess.
+// attempt is a guess that may be looked at. Its end is fail, succeed or abandon, and then leave.
 type attempt struct {
 	t       *throttle
-	taken   []budget
-	totals  []int64
-	known   bool // made on a known device
+	budgets []budget
+	drawn   []int64 // totals of those that were drawn on, 0 for the others
+	known   bool    // made on a known device
 	account string
 	device  ident.DeviceID
+	leave   func()
 }
 
-// enter counts g as a failure in advance, so that parallel guesses cannot share a look, or returns
-// Throttled. log says whether a refusal is the first of its delay, and so worth an audit event.
+// enter lets g be looked at, or returns Throttled, or ErrBusy. log says whether a refusal is the first
+// of its delay, and so worth an audit event.
 func (t *throttle) enter(ctx context.Context, g guess) (a *attempt, log bool, err error) {
-	a = &attempt{t: t, account: g.account, device: g.env.Device}
-	if a.known, err = t.knows(ctx, g.account, g.env.Device); err != nil {
+	leave, err := t.lanes.enter(ctx, g.factor+"\x00"+g.account)
+	if err != nil {
 		return nil, false, err
 	}
-	for _, b := range t.budgets(g, a.known) {
-		n, err := t.counters.Add(ctx, b.name, 1, b.limit.Window)
-		if err != nil {
-			a.abandon(ctx)
-			return nil, false, fmt.Errorf("authn: throttle: %w", err)
-		}
-		a.taken, a.totals = append(a.taken, b), append(a.totals, n)
-		if n <= b.limit.Free {
-			continue
-		}
-		wait, quiet := b.limit.delay(n), b.name+":gate"
-		if n > b.limit.Max {
-			wait, quiet = b.limit.Window, b.name+":shut"
-		}
-		// The window of this counter is the delay itself: it begins with the one attempt that is looked at.
-		looks, err := t.counters.Add(ctx, quiet, 1, min(wait, b.limit.Longest))
-		if err == nil && looks == 1 && n <= b.limit.Max {
-			continue
-		}
+	a = &attempt{t: t, account: g.account, device: g.env.Device, leave: leave}
+	if log, err = a.draw(ctx, g); err != nil {
 		a.abandon(ctx)
-		if err != nil {
-			return nil, false, fmt.Errorf("authn: throttle: %w", err)
-		}
-		return nil, looks <= 2, Throttled{RetryAfter: wait}
+		leave()
+		return nil, log, err
 	}
 	return a, false, nil
+}
+
+// draw draws on the budgets of g, one after another.
+func (a *attempt) draw(ctx context.Context, g guess) (log bool, err error) {
+	if a.known, err = a.t.knows(ctx, g.account, g.env.Device); err != nil {
+		return false, err
+	}
+	for _, b := range a.t.budgets(g, a.known) {
+		add := int64(0)
+		if b.own {
+			add = 1
+		}
+		n, err := a.t.counters.Add(ctx, b.name, add, b.limit.Window)
+		if err != nil {
+			return false, fmt.Errorf("authn: throttle: %w", err)
+		}
+		a.budgets, a.drawn = append(a.budgets, b), append(a.drawn, n*add)
+		if n += 1 - add; n <= b.limit.Free { // n is now the number of this guess in either case
+			continue
+		}
+		wait, gate := b.limit.delay(n), b.name+":gate"
+		if n > b.limit.Max {
+			wait, gate = b.limit.Window, b.name+":shut"
+		}
+		// The window of this counter is the delay itself: it begins with the one guess that is looked at.
+		looks, err := a.t.counters.Add(ctx, gate, 1, min(wait, b.limit.Longest))
+		if err != nil {
+			return false, fmt.Errorf("authn: throttle: %w", err)
+		}
+		if looks > 1 || n > b.limit.Max {
+			return looks <= 2, Throttled{RetryAfter: wait}
+		}
+	}
+	return false, nil
 }
 
 // budgets are the budgets that g draws on, those of the guesser first: who is refused there must
@@ -157,27 +176,46 @@ func (t *throttle) budgets(g guess, known bool) []budget {
 		budget{name("account", g.factor, g.account), t.limits.Account, true})
 }
 
-// succeed empties the person's own budgets and gives the others their reservation back.
+// succeed empties the person's own budgets.
 func (a *attempt) succeed(ctx context.Context) error {
-	for i, b := range a.taken {
-		back := int64(1)
-		if b.own {
-			back = a.totals[i]
-		}
-		if _, err := a.t.counters.Add(ctx, b.name, -back, b.limit.Window); err != nil {
-			return fmt.Errorf("authn: throttle: %w", err)
-		}
-	}
-	return nil
+	return a.settle(ctx, func(i int, b budget) int64 { return -a.drawn[i] })
 }
 
-// abandon gives the reservations back: the guess was never looked at.
+// fail counts the failure where it was not counted in advance.
+func (a *attempt) fail(ctx context.Context) error {
+	return a.settle(ctx, func(_ int, b budget) int64 {
+		if b.own {
+			return 0
+		}
+		return 1
+	})
+}
+
+// abandon takes back what was drawn: the guess was never looked at. What cannot be taken back counts as
+// a failure, which is the safe side.
 func (a *attempt) abandon(ctx context.Context) {
+	_ = a.settle(ctx, func(_ int, b budget) int64 {
+		if b.own {
+			return -1
+		}
+		return 0
+	})
+}
+
+// settle adds to each budget what change says, even where the caller has gone away meanwhile.
+func (a *attempt) settle(ctx context.Context, change func(i int, b budget) int64) error {
 	ctx = context.WithoutCancel(ctx)
-	for _, b := range a.taken {
-		// A reservation that cannot be given back counts as a failure: the safe side.
-		_, _ = a.t.counters.Add(ctx, b.name, -1, b.limit.Window)
+	var errs []error
+	for i, b := range a.budgets {
+		if n := change(i, b); n != 0 {
+			_, err := a.t.counters.Add(ctx, b.name, n, b.limit.Window)
+			errs = append(errs, err)
+		}
 	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("authn: throttle: %w", err)
+	}
+	return nil
 }
 
 func (t *throttle) knows(ctx context.Context, account string, device ident.DeviceID) (bool, error) {

@@ -2,18 +2,17 @@ package sessions_test
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"github.com/postern-id/postern/authn/authntest"
 	"github.com/postern-id/postern/engine/sqldb"
 )
 
-// newEngine is a real, empty SQLite database that tells the time by clock.
+// newEngine is a real SQLite database, empty and in memory, that tells the time by clock.
 func newEngine(t testing.TB, clock *authntest.Clock) *sqldb.DB {
 	t.Helper()
 	ctx := context.Background()
-	db, err := sqldb.Open(ctx, sqldb.Options{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "db"), Now: clock.Now})
+	db, err := sqldb.Open(ctx, sqldb.Options{Driver: "sqlite", DSN: ":memory:", Now: clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
