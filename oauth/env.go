@@ -32,3 +32,21 @@ func SessionOf(ctx context.Context) *sessions.Session {
 	s, _ := ctx.Value(sessionKey{}).(*sessions.Session)
 	return s
 }
+
+type noteKey struct{}
+
+// Note is where a handler leaves the cause of an error that travels to the client by a redirect, for the operator's log.
+type Note struct{ Err error }
+
+// WithNote lets what follows leave a note for whoever called.
+func WithNote(ctx context.Context) (context.Context, *Note) {
+	n := &Note{}
+	return context.WithValue(ctx, noteKey{}, n), n
+}
+
+// Leave leaves err in the note of ctx, if there is one.
+func Leave(ctx context.Context, err error) {
+	if n, ok := ctx.Value(noteKey{}).(*Note); ok {
+		n.Err = err
+	}
+}

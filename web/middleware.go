@@ -26,6 +26,7 @@ func (s *Server) wrap(row route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := s.opt.Now()
 		ctx, end := span.Start(traced(r), "web "+name)
+		ctx, note := oauth.WithNote(ctx)
 		rec := &recorder{ResponseWriter: w}
 		env := s.env(r)
 		h := w.Header()
@@ -39,6 +40,9 @@ func (s *Server) wrap(row route) http.Handler {
 		}
 		if err != nil {
 			s.fail(rec, r, row, env, err)
+		}
+		if err == nil {
+			err = note.Err
 		}
 		end(err)
 		took := s.opt.Now().Sub(begun)
@@ -194,7 +198,7 @@ func network(ip netip.Addr) string {
 // log writes the one line of a request. It names the route, never the path, the person, the address or a parameter.
 func (s *Server) log(ctx context.Context, route, method string, status int, took time.Duration, id string, err error) {
 	level := slog.LevelInfo
-	if status >= 500 {
+	if status >= 500 || err != nil && oauth.AsError(err).Status >= 500 {
 		level = slog.LevelError
 	}
 	if !s.opt.Log.Enabled(ctx, level) {

@@ -74,26 +74,31 @@ func (s *Service) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	to, err := s.begun(ctx, q, c)
+	if err != nil {
+		oauth.Leave(ctx, err)
+		to = s.failure(q.RedirectURI, q.State, oauth.AsError(err))
+	}
+	return s.redirect(w, r, to)
+}
+
+// begun says where a good request leads: to the client with its answer, or to the page that is due first.
+func (s *Service) begun(ctx context.Context, q *oauth.Request, c *oauth.Client) (string, error) {
 	it := &oauth.Interaction{Request: *q, Browser: string(oauth.EnvOf(ctx).Device), Created: s.opt.Now()}
 	step, err := s.next(ctx, it, c)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return "", err
 	case step.Err != nil:
-		return s.redirect(w, r, s.failure(q.RedirectURI, q.State, step.Err))
+		return s.failure(q.RedirectURI, q.State, step.Err), nil
 	case step.Kind == Respond:
-		to, err := s.respond(ctx, it, c, step)
-		if err != nil {
-			return s.redirect(w, r, s.failure(q.RedirectURI, q.State, oauth.AsError(err)))
-		}
-		return s.redirect(w, r, to)
+		return s.respond(ctx, it, c, step)
 	}
 	id, err := s.begin(ctx, it)
 	if err != nil {
-		return s.redirect(w, r, s.failure(q.RedirectURI, q.State, oauth.Unavailable(err)))
+		return "", oauth.Unavailable(err)
 	}
-	return s.redirect(w, r, step.Kind.Path(id))
+	return step.Kind.Path(id), nil
 }
 
 // hint reads id_token_hint: it must be an ID token of ours, and fixes whose session is meant. OIDC Core §3.1.2.1.
