@@ -160,7 +160,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, c *oauth.Client
 	if to == "" {
 		return s.answer(w, r, http.StatusOK, pages.SignedOut{Client: party}, nil)
 	}
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost && r.PostForm.Has("csrf") { // our own form: see send
 		back, err := pages.Registered(to)
 		if err != nil {
 			return err
