@@ -33,13 +33,12 @@ func newBrowser() *browser {
 	return b
 }
 
-// page is what matters of an HTML page: where it sends the browser, or its only form of method POST.
+// page is what matters of an HTML page: where it sends the browser, or its form, filled in.
 type page struct {
 	text    string
 	refresh string
 	action  string
 	fields  url.Values
-	buttons []string // name=value
 }
 
 func (b *browser) walk(address string) (url.Values, error) {
@@ -60,9 +59,6 @@ func (b *browser) walk(address string) (url.Values, error) {
 		if next == "" {
 			if next, form = p.action, p.fields; next == "" {
 				return nil, fmt.Errorf("%s: a page that leads nowhere: %s", to, p.text)
-			}
-			if form.Get("filled") != "" {
-				return nil, fmt.Errorf("%s: asks again: %s", to, p.text)
 			}
 		}
 		if to, err = to.Parse(next); err != nil {

@@ -36,6 +36,8 @@ func TestZitadel(t *testing.T) {
 	}
 }
 
+type zitadelTokens = oidc.Tokens[*oidc.IDTokenClaims]
+
 func zitadel(t *testing.T, id, secret, alg string, options ...rp.Option) {
 	ctx := t.Context()
 	nonce := rand.Text()
@@ -46,26 +48,7 @@ func zitadel(t *testing.T, id, secret, alg string, options ...rp.Option) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, verifier := rand.Text(), oauth2.GenerateVerifier()
-	sum := sha256.Sum256([]byte(verifier))
-	q := signIn(t, rp.AuthURL(state, party, rp.WithCodeChallenge(base64.RawURLEncoding.EncodeToString(sum[:])),
-		rp.AuthURLOpt(rp.WithURLParam("nonce", nonce)), rp.AuthURLOpt(rp.WithURLParam("resource", resource))))
-	if q.Get("state") != state || q.Get("iss") != issuer {
-		t.Fatalf("authorization response %v, want state %s and iss %s", q, state, issuer)
-	}
-
-	exchange := []rp.CodeExchangeOpt{rp.WithCodeVerifier(verifier)}
-	if party.Signer() != nil {
-		assertion, err := client.SignedJWTProfileAssertion(id, []string{issuer}, time.Minute, party.Signer())
-		if err != nil {
-			t.Fatal(err)
-		}
-		exchange = append(exchange, rp.WithClientAssertionJWT(assertion))
-	}
-	tokens, err := rp.CodeExchange[*oidc.IDTokenClaims](ctx, q.Get("code"), party, exchange...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tokens := zitadelSignIn(t, party, nonce)
 	claims := tokens.IDTokenClaims
 	if claims.Subject == "" || claims.SessionID == "" || claims.AuthenticationContextClassReference == "" || claims.AccessTokenHash == "" {
 		t.Errorf("ID token %+v, want sub, sid, acr and at_hash", claims)
@@ -77,6 +60,7 @@ func zitadel(t *testing.T, id, secret, alg string, options ...rp.Option) {
 	if info.Email != email || info.Name != "Ann Lindqvist" || info.PreferredUsername != username {
 		t.Errorf("userinfo %+v, want %s, Ann Lindqvist, %s", info, email, username)
 	}
+	other := zitadelSignIn(t, party, nonce)
 
 	nonce = "" // a refreshed ID token need not have one: OIDC Core §12.2
 	fresh, err := rp.RefreshTokens[*oidc.IDTokenClaims](ctx, party, tokens.RefreshToken, "", "")
@@ -87,28 +71,59 @@ func zitadel(t *testing.T, id, secret, alg string, options ...rp.Option) {
 		!slices.Contains(got.Audience, resource) || !slices.Contains(got.Scope, "orders:read") {
 		t.Errorf("introspection %+v, want it active, for %s, with orders:read", got, resource)
 	}
-	zitadelEnd(t, party, fresh)
-}
 
-// zitadelEnd signs out, and holds that nothing of the session is left.
-func zitadelEnd(t *testing.T, party rp.RelyingParty, tokens *oidc.Tokens[*oidc.IDTokenClaims]) {
-	ctx := t.Context()
-	if err := rp.RevokeToken(ctx, party, tokens.AccessToken, "access_token"); err != nil && party.Signer() == nil {
-		t.Error(err) // with private_key_jwt the library sends no assertion
-	}
 	state := rand.Text()
-	to, err := rp.EndSession(ctx, party, tokens.IDToken, loggedOut, state, "", nil)
+	to, err := rp.EndSession(ctx, party, fresh.IDToken, loggedOut, state, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if to != nil && to.String() != loggedOut+"?state="+state {
+	if to == nil || to.String() != loggedOut+"?state="+state {
 		t.Errorf("after logout the browser goes to %v, want %s?state=%s", to, loggedOut, state)
 	}
-	if got := introspect(t, tokens.AccessToken); got.Active {
-		t.Error("an access token outlived its session")
+	zitadelOver(t, party, fresh, "a logout")
+
+	if got := introspect(t, other.AccessToken); !got.Active {
+		t.Error("a logout ended a session on another device")
 	}
-	if _, err := rp.RefreshTokens[*oidc.IDTokenClaims](ctx, party, tokens.RefreshToken, "", ""); err == nil {
-		t.Error("a refresh token outlived its session")
+	if err := rp.RevokeToken(ctx, party, other.RefreshToken, "refresh_token"); err != nil {
+		t.Fatal(err)
+	}
+	zitadelOver(t, party, other, "a revocation")
+}
+
+// zitadelSignIn walks from the authorization request to validated tokens, in a new browser.
+func zitadelSignIn(t *testing.T, party rp.RelyingParty, nonce string) *zitadelTokens {
+	t.Helper()
+	state, verifier := rand.Text(), oauth2.GenerateVerifier()
+	sum := sha256.Sum256([]byte(verifier))
+	q := signIn(t, rp.AuthURL(state, party, rp.WithCodeChallenge(base64.RawURLEncoding.EncodeToString(sum[:])),
+		rp.AuthURLOpt(rp.WithURLParam("nonce", nonce)), rp.AuthURLOpt(rp.WithURLParam("resource", resource))))
+	if q.Get("state") != state || q.Get("iss") != issuer {
+		t.Fatalf("authorization response %v, want state %s and iss %s", q, state, issuer)
+	}
+	exchange := []rp.CodeExchangeOpt{rp.WithCodeVerifier(verifier)}
+	if party.Signer() != nil {
+		assertion, err := client.SignedJWTProfileAssertion(party.OAuthConfig().ClientID, []string{issuer}, time.Minute, party.Signer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange = append(exchange, rp.WithClientAssertionJWT(assertion))
+	}
+	tokens, err := rp.CodeExchange[*oidc.IDTokenClaims](t.Context(), q.Get("code"), party, exchange...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
+}
+
+// zitadelOver holds that nothing of what tokens stand for is left.
+func zitadelOver(t *testing.T, party rp.RelyingParty, tokens *zitadelTokens, after string) {
+	t.Helper()
+	if got := introspect(t, tokens.AccessToken); got.Active {
+		t.Errorf("an access token outlived %s", after)
+	}
+	if _, err := rp.RefreshTokens[*oidc.IDTokenClaims](t.Context(), party, tokens.RefreshToken, "", ""); err == nil {
+		t.Errorf("a refresh token outlived %s", after)
 	}
 }
 
