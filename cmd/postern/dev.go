@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +90,7 @@ func (c devCmd) Run(t *terminal) error {
 	if err := d.announce(t); err != nil {
 		return err
 	}
+	go debug.FreeOSMemory() // what hashing the demo user's password took is not needed again
 	return s.run(t.ctx)
 }
 
