@@ -142,12 +142,10 @@ func (p *pgConn) transact(ops []*op) error {
 		slices.SortStableFunc(ops, func(a, b *op) int { return a.lock.compare(b.lock) })
 	}
 	err := p.attempt(ops)
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if pe.Code == unprepared || pe.Code == outgrown {
-			p.close()
-		}
-	} else if err != nil && p.reads {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == unprepared || pe.Code == outgrown) {
 		p.close()
+	}
+	if err != nil && p.reads && (p.c == nil || p.c.IsClosed()) {
 		for _, o := range ops {
 			o.begin()
 		}

@@ -146,16 +146,19 @@ func list[S ~string](r *row) []S {
 		return nil
 	case s == "[]":
 		return []S{}
-	case strings.IndexByte(s, '\\') >= 0 || !strings.HasPrefix(s, `["`) || !strings.HasSuffix(s, `"]`) || len(s) < 4:
+	}
+	// Without escapes a quote only begins or ends a string; where exactly "," stands between any two
+	// of them, there is nothing else to parse.
+	n := strings.Count(s, `","`) + 1
+	if len(s) < 4 || s[:2] != `["` || s[len(s)-2:] != `"]` || strings.IndexByte(s, '\\') >= 0 || strings.Count(s, `"`) != 2*n {
 		var l []S
 		if err := json.Unmarshal([]byte(s), &l); err != nil && r.err == nil {
 			r.err = err
 		}
 		return l
 	}
-	// Without escapes no string contains a quote, so that "," can only stand between two of them.
 	s = s[2 : len(s)-2]
-	l := make([]S, 0, strings.Count(s, `","`)+1)
+	l := make([]S, 0, n)
 	for {
 		head, rest, more := strings.Cut(s, `","`)
 		l = append(l, S(head))
