@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +19,13 @@ import (
 // Race says whether the server under test is built with the race detector: POSTERN_E2E_RACE=1.
 func Race() bool { return os.Getenv("POSTERN_E2E_RACE") == "1" }
 
-// Binary returns the path of cmd/postern, built once for this test process.
+// Binary returns the path of cmd/postern, built once for this test process. POSTERN_E2E_BINARY names another one to test,
+// such as that of a release.
 func Binary(t testing.TB) string {
 	t.Helper()
+	if given := os.Getenv("POSTERN_E2E_BINARY"); given != "" {
+		return given
+	}
 	path, err := build()
 	if err != nil {
 		t.Fatal(err)
@@ -69,4 +74,9 @@ func moduleRoot() (string, error) {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
+}
+
+// environ is our environment without what the server would take for a setting.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "POSTERN_") })
 }

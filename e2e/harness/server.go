@@ -171,6 +171,7 @@ func (s *Server) CommandWith(stdin string, args ...string) (string, error) {
 	cmd := exec.Command(Binary(s.t), slices.Concat(args, s.conf)...)
 	var out, complaint bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = strings.NewReader(stdin), &out, &complaint, s.dir
+	cmd.Env = environ()
 	if err := cmd.Run(); err != nil {
 		return out.String(), fmt.Errorf("postern %s: %w\n%s", strings.Join(args, " "), err, complaint.String())
 	}
@@ -201,7 +202,7 @@ func (f from) RoundTrip(r *http.Request) (*http.Response, error) {
 // launch runs the process and waits until it is ready.
 func (s *Server) launch(bin string) error {
 	cmd := exec.Command(bin, s.args...)
-	cmd.Dir, cmd.Stderr = s.dir, s.log
+	cmd.Dir, cmd.Stderr, cmd.Env = s.dir, s.log, environ()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
