@@ -17,6 +17,7 @@ import (
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -31,7 +32,9 @@ const (
 // OTP returns first together with the one-time password code. One step of thirty seconds before and
 // after now is accepted; each step works once, on all nodes. ErrWrong; ErrOff where the person has
 // none enrolled; ErrCombine where first is not fresh; Throttled. RFC 6238 §5.2.
-func (s *Service) OTP(ctx context.Context, first Proof, code string, env ident.Env) (Proof, error) {
+func (s *Service) OTP(ctx context.Context, first Proof, code string, env ident.Env) (_ Proof, err error) {
+	ctx, end := span.Start(ctx, "authn.OTP")
+	defer func() { end(err) }()
 	if !first.Fresh(s.now()) {
 		return Proof{}, ErrCombine
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -24,7 +25,9 @@ type Attempt struct {
 // Password returns the proof of a person who knows their password. ErrWrong for an unknown person, a
 // wrong password and a disabled account alike, after the same work; ErrOff where passwords are
 // switched off; ErrBusy where too many wait; Throttled. NIST SP 800-63B-4 §3.1.1, §3.2.2.
-func (s *Service) Password(ctx context.Context, a Attempt) (Proof, error) {
+func (s *Service) Password(ctx context.Context, a Attempt) (_ Proof, err error) {
+	ctx, end := span.Start(ctx, "authn.Password")
+	defer func() { end(err) }()
 	if !s.policy.Password {
 		return Proof{}, ErrOff
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -74,7 +75,9 @@ func (d Decision) Moment() Moment { return d.moment }
 
 // Decide answers in. ErrInput; any other error means that what it needs to know cannot be read, and
 // nothing may go on. Whatever is not a plain Allow is recorded first.
-func (e *Engine) Decide(ctx context.Context, in Input) (Decision, error) {
+func (e *Engine) Decide(ctx context.Context, in Input) (_ Decision, err error) {
+	ctx, end := span.Start(ctx, "riskstep.Decide")
+	defer func() { end(err) }()
 	if err := in.check(); err != nil {
 		return Decision{}, err
 	}

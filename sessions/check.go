@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -30,6 +31,8 @@ func (s Session) live(now time.Time) bool {
 // value where its secret was old enough to change. ErrNone for anything wrong. The secret before the
 // last change works for Policy.PrevGrace, on the same device.
 func (m *Manager) Check(ctx context.Context, cookie string, env ident.Env) (s Session, newCookie string, err error) {
+	ctx, end := span.Start(ctx, "sessions.Check")
+	defer func() { end(err) }()
 	id, secret, ok := splitCookie(cookie)
 	if !ok {
 		return Session{}, "", ErrNone

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -72,7 +73,9 @@ func (m *Manager) time() time.Time { return m.now().UTC().Truncate(time.Microsec
 
 // Start returns a new session and the value of its cookie, "<id>.<secret>". ErrRefused where d does
 // not allow p. Beyond Policy.PerUser the oldest sessions of the person end.
-func (m *Manager) Start(ctx context.Context, p authn.Proof, d riskstep.Decision, env ident.Env) (Session, string, error) {
+func (m *Manager) Start(ctx context.Context, p authn.Proof, d riskstep.Decision, env ident.Env) (_ Session, _ string, err error) {
+	ctx, end := span.Start(ctx, "sessions.Start")
+	defer func() { end(err) }()
 	now := m.time()
 	if d.Moment() != riskstep.AtSignIn || !d.For(p) || !p.Fresh(m.now()) || p.Assurance() == ident.None {
 		return Session{}, "", ErrRefused
@@ -127,7 +130,9 @@ func (m *Manager) evict(ctx context.Context, s Session) error {
 // cookie: AuthTime and AMR are those of p, and a rung above that of the sign-in lasts Policy.Raise.
 // ErrRefused where d does not allow p or p is of another person; ErrWeaker where p proves less than
 // the session holds, so that its assurance and its AuthTime always tell of one ceremony; ErrNone.
-func (m *Manager) Raise(ctx context.Context, s Session, p authn.Proof, d riskstep.Decision, env ident.Env) (Session, string, error) {
+func (m *Manager) Raise(ctx context.Context, s Session, p authn.Proof, d riskstep.Decision, env ident.Env) (_ Session, _ string, err error) {
+	ctx, end := span.Start(ctx, "sessions.Raise")
+	defer func() { end(err) }()
 	if d.Moment() != riskstep.AtStepUp || !d.For(p) || !p.Fresh(m.now()) || p.User() != s.User || p.Assurance() == ident.None {
 		return Session{}, "", ErrRefused
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -46,7 +47,9 @@ type Step struct {
 
 // next is the whole front channel on one screen: the session, its freshness, its strength, consent.
 // prompt=none turns each of them into its error. OIDC Core §3.1.2.3, §3.1.2.4, §3.1.2.6.
-func (s *Service) next(ctx context.Context, it *oauth.Interaction, c *oauth.Client) (Step, error) {
+func (s *Service) next(ctx context.Context, it *oauth.Interaction, c *oauth.Client) (_ Step, err error) {
+	ctx, end := span.Start(ctx, "authorize.next")
+	defer func() { end(err) }()
 	q, now := &it.Request, s.opt.Now()
 	ask := func(k Kind, silent func() *oauth.Error, sess *sessions.Session) Step {
 		if q.Has("none") {

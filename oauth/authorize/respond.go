@@ -10,12 +10,15 @@ import (
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
 // respond grants: the event, the grant row, then the code, so that a replayed code always finds its victim.
 // It returns the URL that carries the code to the client. RFC 6749 §4.1.2, RFC 9207 §2.
-func (s *Service) respond(ctx context.Context, it *oauth.Interaction, c *oauth.Client, step Step) (string, error) {
+func (s *Service) respond(ctx context.Context, it *oauth.Interaction, c *oauth.Client, step Step) (_ string, err error) {
+	ctx, end := span.Start(ctx, "authorize.respond")
+	defer func() { end(err) }()
 	q, sess, now := &it.Request, step.Session, s.opt.Now()
 	id := ident.GrantID(s.opt.Issue.NewID())
 	code := "pac_" + s.opt.Issue.NewSecret()

@@ -16,6 +16,7 @@ import (
 	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -54,7 +55,9 @@ func New(opt Options) *Authenticator {
 
 // Authenticate returns the client that a POST to one of our endpoints comes from; r.PostForm is parsed. A client that is
 // unknown and a credential that is wrong give the same invalid_client.
-func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (*oauth.Client, error) {
+func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (_ *oauth.Client, err error) {
+	ctx, end := span.Start(ctx, "clientauth.Authenticate")
+	defer func() { end(err) }()
 	cred, err := read(r)
 	if err != nil {
 		return nil, err

@@ -11,11 +11,14 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/span"
 )
 
 // IDToken mints the ID token of a grant; accessToken, where there is one, is bound in by at_hash. nonce is that of the
 // authorization request, and "" at a refresh. OIDC Core §2, §3.1.3.6, §12.2.
-func (i *Issuer) IDToken(ctx context.Context, c *oauth.Client, g *oauth.Grant, nonce, accessToken string) (string, error) {
+func (i *Issuer) IDToken(ctx context.Context, c *oauth.Client, g *oauth.Grant, nonce, accessToken string) (_ string, err error) {
+	ctx, end := span.Start(ctx, "issue.IDToken")
+	defer func() { end(err) }()
 	now := i.opt.Now()
 	alg := c.IDTokenAlg
 	if alg == "" {

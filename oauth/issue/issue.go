@@ -17,6 +17,7 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/span"
 )
 
 // Options of an Issuer.
@@ -106,7 +107,9 @@ type Tokens struct {
 var accessTypes = []string{"at+jwt"}
 
 // AccessToken mints an access token of client c for scope and aud. g is the grant behind it, nil for client credentials.
-func (i *Issuer) AccessToken(ctx context.Context, c *oauth.Client, g *oauth.Grant, scope, aud []string) (Tokens, error) {
+func (i *Issuer) AccessToken(ctx context.Context, c *oauth.Client, g *oauth.Grant, scope, aud []string) (_ Tokens, err error) {
+	ctx, end := span.Start(ctx, "issue.AccessToken")
+	defer func() { end(err) }()
 	now := i.opt.Now()
 	life := i.opt.Access
 	if c.TokenSeconds > 0 {

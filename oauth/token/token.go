@@ -16,10 +16,11 @@ import (
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
-// Options of an Endpoint; all are needed except Grace.
+// Options of an Endpoint; all are needed.
 type Options struct {
 	Registry  *oauth.Registry
 	Auth      *clientauth.Authenticator
@@ -30,7 +31,7 @@ type Options struct {
 	Sessions  *sessions.Manager
 	Audit     audit.Recorder
 	Now       func() time.Time
-	Grace     time.Duration // in which a replayed refresh token gets the same successor; default 20 s
+	Grace     time.Duration // in which a replayed refresh token gets the same successor; 0 for never
 }
 
 // Grant is one way to get tokens. RFC 6749 §1.3.
@@ -65,9 +66,6 @@ type Endpoint struct {
 
 // New returns the endpoint with all its grants.
 func New(opt Options) *Endpoint {
-	if opt.Grace == 0 {
-		opt.Grace = 20 * time.Second
-	}
 	e := &Endpoint{opt: opt, grants: map[string]Grant{}}
 	for _, g := range []Grant{codeGrant{opt}, refreshGrant{opt}, clientGrant{opt}} {
 		e.grants[g.Type()] = g
@@ -101,7 +99,9 @@ func (e *Endpoint) Token(w http.ResponseWriter, r *http.Request) error {
 	if !c.Allows(g.Type()) {
 		return oauth.UnauthorizedClient("The client is not registered for this grant_type.")
 	}
-	due, err := g.Redeem(ctx, &Request{Client: c, Form: form})
+	inner, end := span.Start(ctx, "token.Redeem "+g.Type())
+	due, err := g.Redeem(inner, &Request{Client: c, Form: form})
+	end(err)
 	if err != nil {
 		return err
 	}
