@@ -1,6 +1,7 @@
 package postern_test
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -313,22 +314,32 @@ func nested(tree fs.FS, dir string) bool {
 	return false
 }
 
-// walk calls visit for every file of a tree that belongs to the repository.
+// walk calls visit for every file of a tree that belongs to the repository: what .gitignore names does not.
 func walk(tree fs.FS, visit func(name string) error) error {
+	ignore, err := fs.ReadFile(tree, ".gitignore")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	patterns := strings.Fields(string(ignore)) // the words of its comments match no file of ours
 	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if d.IsDir() {
-			if slices.Contains([]string{".git", "node_modules", "bin", "dist", "test-results"}, d.Name()) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() {
+		case d.IsDir() && (name == ".git" || ignored(patterns, name)):
+			return fs.SkipDir
+		case !d.Type().IsRegular() || ignored(patterns, name):
 			return nil
 		}
 		return visit(name)
+	})
+}
+
+// ignored knows the forms that our .gitignore has: name/, *.suffix, and /name/ at the root only.
+func ignored(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		rooted, isRooted := strings.CutPrefix(strings.TrimSuffix(p, "/"), "/")
+		match, _ := path.Match(rooted, path.Base(name))
+		return match && (!isRooted || rooted == name)
 	})
 }
 

@@ -76,6 +76,9 @@ func TestHygieneCatches(t *testing.T) {
 		{"in a binary file", "web/static/a.woff2", "\x00\xff" + traces[2], "web/static/a.woff2:1:"},
 		{"part of an address", "docs/a.md", "https://example.com/our" + traces[0] + "paper", ""},
 		{"not ours", "e2e/node_modules/x/a.js", traces[0], ""},
+		{"what the root ignores", "bin/postern", traces[0], ""},
+		{"what only the root ignores", "docs/bin/a", traces[0], "docs/bin/a:1:"},
+		{"what is ignored by its suffix", "web/web.test", traces[0], ""},
 		{"a lock file with hosts", "e2e/browser/package-lock.json", `{"resolved": "https://example/x.tgz"}`, "e2e/browser/package-lock.json: names"},
 		{"a lock file without", "e2e/browser/package-lock.json", `{"integrity": "sha512-x"}`, ""},
 		{"a private key", "deploy/tls.pem", "-----BEGIN EC PRIVATE" + " KEY-----\n", "deploy/tls.pem: a private key"},
@@ -83,7 +86,7 @@ func TestHygieneCatches(t *testing.T) {
 		{"a huge file", "bench/a.bin", strings.Repeat("x", maxFile+1), "bench/a.bin: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := hygiene(fstest.MapFS{tt.file: {Data: []byte(tt.body)}})
+			got, err := hygiene(fstest.MapFS{tt.file: {Data: []byte(tt.body)}, ".gitignore": {Data: []byte("/bin/\nnode_modules/\n*.test\n")}})
 			if err != nil {
 				t.Fatal(err)
 			}
