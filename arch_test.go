@@ -320,7 +320,7 @@ func walk(tree fs.FS, visit func(name string) error) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	patterns := strings.Fields(string(ignore)) // the words of its comments match no file of ours
+	patterns := slices.DeleteFunc(strings.Split(string(ignore), "\n"), func(p string) bool { return p == "" || p[0] == '#' })
 	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
