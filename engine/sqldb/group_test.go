@@ -71,14 +71,17 @@ func queued(t *testing.T, db *DB, n int) {
 // first occupies the worker with one op, which waits for hold to end.
 func first(t *testing.T, db *DB) (result chan error) {
 	t.Helper()
+	l := lanes(db)
+	taken := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.taken
+	}
+	before := taken()
 	result = make(chan error, 1)
 	go func() { result <- db.Put(context.Background(), key(-1), nil, time.Now().Add(time.Hour)) }()
-	l := lanes(db)
 	for range 2000 {
-		l.mu.Lock()
-		busy := l.taken > 0
-		l.mu.Unlock()
-		if busy {
+		if taken() > before {
 			return result
 		}
 		time.Sleep(time.Millisecond)
