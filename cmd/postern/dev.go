@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -16,11 +15,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/examples/wallet"
 	"github.com/postern-id/postern/keys"
-	"github.com/postern-id/postern/oauth"
-	"github.com/postern-id/postern/store"
 )
 
 type devCmd struct {
@@ -32,22 +28,6 @@ type devCmd struct {
 	JSON       bool   `name:"json" help:"Print one line of JSON once it serves, for scripts."`
 	Log        string `enum:"debug,info,warn,error" default:"warn" help:"The least level of log lines."`
 }
-
-// demo is who can be used at once. It is kept beside the data, so that a later start can tell it again.
-type demo struct {
-	Username   string `json:"username"`
-	Email      string `json:"email"`
-	Password   string `json:"password"`
-	TOTPSecret string `json:"totp_secret"`
-	APISecret  string `json:"api_secret"` // of the client demo-api
-}
-
-const (
-	demoUser   = "lin"
-	demoEmail  = "lin@demo.test"
-	demoWallet = "demo-wallet"
-	demoAPI    = "demo-api"
-)
 
 // dev is one run of the demo.
 type dev struct {
@@ -206,31 +186,6 @@ func keep(file string, content []byte) ([]byte, error) {
 	return content, errors.Join(err, f.Sync(), f.Close())
 }
 
-func (d *dev) makeDemo() (err error) {
-	d.demo = demo{Username: demoUser, Email: demoEmail}
-	if d.demo.Password, err = madePassword(); err != nil {
-		return err
-	}
-	if d.demo.APISecret, err = randomText(32); err != nil {
-		return err
-	}
-	secret := make([]byte, authn.MinTOTPSecret)
-	if _, err := io.ReadFull(random, secret); err != nil {
-		return err
-	}
-	d.demo.TOTPSecret = encodeTOTP(secret)
-	return nil
-}
-
-// clients are those that are declared.
-func (s *seed) clients() []*oauth.Client {
-	var list []*oauth.Client
-	for _, c := range s.Clients {
-		list = append(list, c.Client)
-	}
-	return list
-}
-
 // build makes the server with the demo in it.
 func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error) {
 	h, err := openHouse(ctx, d.cfg, log)
@@ -264,82 +219,6 @@ func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error
 		return srv.Serve(d.wallet)
 	}}
 	return s, nil
-}
-
-// populate declares the demo and then the seed, which may declare the demo's clients and user anew.
-func (d *dev) populate(ctx context.Context, h *house) error {
-	declared, err := d.declared()
-	if err != nil {
-		return err
-	}
-	if _, err := h.db.UserByIdentifier(ctx, demoUser); errors.Is(err, store.ErrNotFound) {
-		totp, err := decodeTOTP(d.demo.TOTPSecret)
-		if err != nil {
-			return err
-		}
-		verified := true
-		declared.Users = append(declared.Users, seedUser{where: "demo", password: d.demo.Password, totp: totp, verified: &verified,
-			user: authn.User{Username: d.demo.Username, Email: d.demo.Email, Claims: map[string]json.RawMessage{
-				"name": json.RawMessage(`"Lin Demo"`), "given_name": json.RawMessage(`"Lin"`), "family_name": json.RawMessage(`"Demo"`),
-			}}})
-	} else if err != nil {
-		return err
-	}
-	for _, s := range []*seed{d.without(declared), d.seed} {
-		changes, err := h.plan(ctx, s)
-		if err != nil {
-			return err
-		}
-		for _, c := range changes {
-			if err := c.do(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// declared are the demo's clients and resource, for the ports of this run.
-func (d *dev) declared() (*seed, error) {
-	front := wallet.Options{BaseURL: d.base}
-	api := &oauth.Resource{ID: front.Resource(), Name: "Demo wallet", Scopes: []string{"wallet:read", "wallet:move"},
-		Words: map[string]oauth.Words{
-			"wallet:read": {En: "See your demo balance", Zh: "查看您的演示余额"},
-			"wallet:move": {En: "Withdraw demo money", Zh: "提取演示资金"},
-		}}
-	s := &seed{Resources: []*oauth.Resource{api}}
-	for _, c := range []seedClient{
-		{Client: &oauth.Client{ID: demoWallet, Name: "Demo wallet", AuthMethod: "none", URI: d.base,
-			RedirectURIs: []string{front.RedirectURI()}, PostLogoutURIs: []string{front.PostLogoutRedirectURI()},
-			GrantTypes: []string{"authorization_code", "refresh_token"},
-			Scope:      strings.Join(append(slices.Clone(oauth.OpenIDScopes), api.Scopes...), " ")}},
-		{Client: &oauth.Client{ID: demoAPI, Name: "Demo API", AuthMethod: "client_secret_basic", SecretHash: placeholderHash,
-			GrantTypes: []string{"client_credentials"}, Scope: "wallet:read", Serves: []string{api.ID}}, secret: d.demo.APISecret},
-	} {
-		if err := checkClient(c.Client); err != nil {
-			return nil, err
-		}
-		s.Clients = append(s.Clients, c)
-	}
-	return s, nil
-}
-
-// without drops from s what the seed file declares itself.
-func (d *dev) without(s *seed) *seed {
-	for _, c := range d.seed.Clients {
-		s.Clients = slices.DeleteFunc(s.Clients, func(o seedClient) bool { return o.ID == c.ID })
-	}
-	for _, u := range d.seed.Users {
-		name := authn.NormalizeIdentifier(u.user.Username)
-		if name == demoUser || authn.NormalizeIdentifier(u.user.Email) == demoEmail {
-			s.Users = nil
-			d.demo.Username, d.demo.Email, d.demo.Password, d.demo.TOTPSecret = u.user.Username, u.user.Email, u.password, ""
-			if u.totp != nil {
-				d.demo.TOTPSecret = encodeTOTP(u.totp)
-			}
-		}
-	}
-	return s
 }
 
 // announce tells where everything is. The listeners are open, so that a connection made now is answered.
