@@ -14,7 +14,6 @@ import (
 	"math/big"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -84,14 +83,10 @@ proxies:
 	if err != nil {
 		return err
 	}
-	s.conf = []string{"--config", conf}
-	var sets []string
+	s.args, s.conf = []string{"serve"}, []string{"POSTERN_CONFIG=" + conf}
 	for path, v := range s.opt.Config {
-		sets = append(sets, "--set="+path+"="+v)
+		s.conf = append(s.conf, "POSTERN_"+strings.ToUpper(strings.ReplaceAll(path, ".", "_"))+"="+v)
 	}
-	slices.Sort(sets)
-	s.conf = append(s.conf, sets...)
-	s.args = slices.Concat([]string{"serve"}, s.conf)
 	return s.populate()
 }
 

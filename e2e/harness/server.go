@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,7 +54,7 @@ type Server struct {
 	opt   Options
 	dir   string
 	args  []string // of the process
-	conf  []string // flags that choose the configuration, for commands; nil where none can reach the data
+	conf  []string // the environment that chooses the configuration; nil where no command can reach the data
 	log   *logBuffer
 	cmd   *exec.Cmd
 	ended chan error
@@ -168,10 +167,10 @@ func (s *Server) CommandWith(stdin string, args ...string) (string, error) {
 	if s.conf == nil {
 		return "", errors.New("no command can reach the data of this server")
 	}
-	cmd := exec.Command(Binary(s.t), slices.Concat(args, s.conf)...)
+	cmd := exec.Command(Binary(s.t), args...)
 	var out, complaint bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = strings.NewReader(stdin), &out, &complaint, s.dir
-	cmd.Env = environ()
+	cmd.Env = append(environ(), s.conf...)
 	if err := cmd.Run(); err != nil {
 		return out.String(), fmt.Errorf("postern %s: %w\n%s", strings.Join(args, " "), err, complaint.String())
 	}
@@ -202,7 +201,7 @@ func (f from) RoundTrip(r *http.Request) (*http.Response, error) {
 // launch runs the process and waits until it is ready.
 func (s *Server) launch(bin string) error {
 	cmd := exec.Command(bin, s.args...)
-	cmd.Dir, cmd.Stderr, cmd.Env = s.dir, s.log, environ()
+	cmd.Dir, cmd.Stderr, cmd.Env = s.dir, s.log, append(environ(), s.conf...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

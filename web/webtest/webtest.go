@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/egress"
@@ -63,7 +64,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 				return f.Best, err
 			}}),
 		Token: token.New(token.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Ephemeral: s.DB, Risk: s.Risk, Sessions: s.Sessions,
-			Audit: s.Audit, Now: s.Now}),
+			Audit: s.Audit, Now: s.Now, Grace: 20 * time.Second}),
 		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now}),
 		Discovery: meta.NewDiscovery(oauthtest.Issuer, s.Registry, s.Ring),

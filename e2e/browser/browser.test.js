@@ -1,0 +1,17 @@
+// The pages in a real browser: npm test. CHROMIUM names another browser than /usr/bin/chromium, SCREENSHOTS a directory
+// for pictures of every page.
+import { after, before } from 'node:test'
+import { launch } from './chromium.js'
+import newcomer from './newcomer.js'
+import pages from './pages.js'
+import redirects from './redirects.js'
+import { start } from './server.js'
+
+let browser, server
+before(async () => { [server, browser] = await Promise.all([start(), launch()]) })
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+for (const suite of [newcomer, redirects, pages]) suite(() => browser, () => server)

@@ -1,0 +1,121 @@
+// Every page, in both languages, light and dark, narrow and wide: no fault for axe, no horizontal scroll at 320 px.
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import axe from 'axe-core'
+import { allow, open, shot, signIn } from './chromium.js'
+import { authorizeURL, people, schemeURI } from './server.js'
+
+const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+
+export default function pages(browser, server) {
+  for (const locale of ['en-US', 'zh-CN']) {
+    test(`pages, ${locale}`, async (t) => {
+      const b = await open(browser(), { locale })
+      await b.context.addInitScript({ content: axe.source }) // not a script of the page: no policy holds it
+      const seen = new Set()
+      const check = (name) => t.test(name, async () => {
+        seen.add(name)
+        assert.equal(await b.page.getAttribute('html', 'lang'), name.startsWith('wallet') ? 'en' : locale.replace('en-US', 'en'))
+        await look(b.page, `${locale.slice(0, 2)}-${name}`)
+      })
+      try {
+        await signInPages(b.page, server(), locale === 'en-US' ? people.mia : people.mei, check)
+        await accountPages(b.page, server(), check)
+        if (locale === 'en-US') await walletPages(b.page, server(), check)
+        assert.deepEqual(b.faults.filter((f) => !f.includes('does not have a registered handler')), [])
+      } finally {
+        await b.close()
+      }
+    })
+  }
+}
+
+async function signInPages(page, { issuer }, person, check) {
+  const app = (more) => authorizeURL(issuer, 'app', 'https://paper-and-ink.example/cb', more)
+  await page.goto(app())
+  await check('login')
+  await signIn(page, { username: person.username, password: 'not the password' })
+  await page.waitForSelector('[role=alert]')
+  await check('login-error')
+  await signIn(page, person)
+  await page.waitForURL('**/consent?**')
+  await page.goto(app({ scope: 'openid profile email phone address offline_access orders:read',
+    claims: '{"userinfo":{"birthdate":null,"picture":null}}', resource: 'https://api.example' }))
+  await check('consent')
+
+  await page.goto(authorizeURL(issuer, 'native', schemeURI))
+  await check('consent-native')
+  await allow(page)
+  await page.waitForURL('**/continue?**')
+  await check('continue') // nothing on this machine takes the scheme, so that the page stays
+  await page.goto(page.url())
+  await check('finished')
+
+  await page.goto(app({ prompt: 'login' }))
+  await check('login-again')
+  await page.goto(app({ acr_values: 'urn:postern:acr:aal2' }))
+  await page.fill('[name=password]', person.password)
+  await page.click('form[action$="/login"] button.primary')
+  await page.waitForURL('**/code?**')
+  await check('code')
+  await page.fill('[name=code]', '000000')
+  await page.click('form[action$="/code"] button.primary')
+  await page.waitForSelector('[role=alert]')
+  await check('code-error')
+  await page.goto(authorizeURL(issuer, 'nobody', 'https://nobody.example/cb'))
+  await check('error')
+  await page.goto(`${issuer}/nowhere`)
+  await check('error-404')
+}
+
+async function accountPages(page, { issuer }, check) {
+  for (const [name, at] of [['account', ''], ['sessions', '/sessions'], ['apps', '/apps'], ['activity', '/activity']]) {
+    await page.goto(`${issuer}/account${at}`)
+    await check(name)
+  }
+  await page.goto(`${issuer}/logout`)
+  await check('logout')
+  await page.click('button[value=logout]')
+  await page.waitForSelector('button[value=logout]', { state: 'detached' })
+  await check('signed-out')
+}
+
+async function walletPages(page, { wallet }, check) {
+  await page.goto(wallet)
+  await check('wallet-welcome')
+  await page.click('a.primary')
+  await signIn(page, people.ann)
+  await allow(page)
+  await page.waitForSelector('.amount')
+  await page.click('text=Call the API')
+  await page.waitForSelector('.call')
+  await check('wallet-home')
+  await page.click('button:text("Withdraw")')
+  await page.waitForURL('**/confirm')
+  await check('wallet-confirm')
+  await page.goto(`${wallet}/nowhere`)
+  await check('wallet-error')
+}
+
+async function look(page, name) {
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 844 })
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme })
+      await shot(page, `${name}-${width}-${colorScheme}`)
+      assert.deepEqual(await faults(page), [], `${name} ${width} ${colorScheme}`)
+    }
+  }
+  await page.$$eval('details', (list) => { for (const d of list) d.open = true })
+  assert.deepEqual(await faults(page), [], `${name}, all opened`)
+  await page.setViewportSize({ width: 320, height: 640 })
+  const wide = await page.evaluate(() => document.scrollingElement.scrollWidth)
+  assert.ok(wide <= 320, `${name} is ${wide} px wide where there are 320`)
+  await page.setViewportSize({ width: 1280, height: 844 })
+  await page.emulateMedia({ colorScheme: 'light' })
+}
+
+async function faults(page) {
+  const result = await page.evaluate((values) => globalThis.axe.run(document, { runOnly: { type: 'tag', values }, resultTypes: ['violations'] }), rules)
+  return result.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' | ')}`)
+}

@@ -1,0 +1,78 @@
+// Starts the real binary, with clients of every kind of redirect URI beside the demo.
+import { execFileSync, spawn } from 'node:child_process'
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+
+// People: who has an authenticator app is asked for a code on every new device, and a code works once, so that each test
+// has one of its own.
+const person = (username, name, totp_secret) => ({ username, email: `${username}@people.test`, email_verified: true,
+  password: `plum-tractor-${username}-17`, name, totp_secret })
+export const people = {
+  ann: person('ann', 'Ann Lindqvist'),
+  bo: person('bo', 'Bo Ek', 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU'),
+  mia: person('mia', 'Mia Moreau', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
+  mei: person('mei', '林小美', 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK'),
+}
+
+export const schemeURI = 'com.example.app:/cb'
+
+const seed = {
+  users: Object.values(people),
+  resources: [{ resource: 'https://api.example', scopes: ['orders:read'],
+    scope_descriptions: { 'orders:read': { en: 'See your orders', 'zh-CN': '查看您的订单' } } }],
+  clients: [
+    { client_id: 'app', client_name: 'Paper & Ink', 'client_name#zh-CN': '纸墨书店', token_endpoint_auth_method: 'none',
+      redirect_uris: ['https://paper-and-ink.example/cb'], post_logout_redirect_uris: ['https://paper-and-ink.example/bye'],
+      grant_types: ['authorization_code', 'refresh_token'], scope: 'openid profile email phone address offline_access orders:read',
+      policy_uri: 'https://paper-and-ink.example/privacy', tos_uri: 'https://paper-and-ink.example/terms' },
+    { client_id: 'native', client_name: 'Pocket', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [schemeURI] },
+    { client_id: 'hopping', client_name: 'Hopper', token_endpoint_auth_method: 'none', redirect_uris: ['http://127.0.0.1/cb'] },
+  ],
+}
+
+// start returns what `postern dev --json` says, and stop. POSTERN_BIN names a built binary; without it one is built.
+export async function start() {
+  const dir = mkdtempSync(path.join(tmpdir(), 'postern-browser-'))
+  let bin = process.env.POSTERN_BIN
+  if (!bin) {
+    bin = path.join(dir, 'postern')
+    execFileSync('go', ['build', '-o', bin, './cmd/postern'], { cwd: path.join(import.meta.dirname, '../..'), stdio: 'inherit' })
+  }
+  writeFileSync(path.join(dir, 'seed.json'), JSON.stringify(seed))
+  const server = spawn(bin, ['dev', '--json', '--listen', '127.0.0.1:0', '--seed', path.join(dir, 'seed.json')], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(server, 'exit')
+  const stop = async () => {
+    server.kill('SIGINT')
+    await ended
+    rmSync(dir, { recursive: true, force: true })
+  }
+  const line = await Promise.race([
+    once(createInterface({ input: server.stdout }), 'line').then(([l]) => l),
+    ended.then(([code]) => { throw new Error(`postern dev ended with ${code}`) }),
+  ])
+  return { ...JSON.parse(line), stop }
+}
+
+// totp is the code of an authenticator app now. RFC 6238.
+export function totp(secret) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+  const bits = [...secret].map((c) => alphabet.indexOf(c).toString(2).padStart(5, '0')).join('')
+  const key = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)))
+  const step = Buffer.alloc(8)
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)))
+  const sum = createHmac('sha1', key).update(step).digest()
+  const at = sum[19] & 15
+  return String((sum.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0')
+}
+
+// challenge is that of RFC 7636 appendix B: no test here redeems a code.
+export const challenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+
+export function authorizeURL(issuer, client_id, redirect_uri, more = {}) {
+  return `${issuer}/authorize?${new URLSearchParams({ client_id, redirect_uri, response_type: 'code', scope: 'openid profile email',
+    state: 'state-1', code_challenge: challenge, code_challenge_method: 'S256', ...more })}`
+}
