@@ -1,9 +1,11 @@
 package keys
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -13,11 +15,14 @@ var errJSON = errors.New("keys: malformed JSON")
 
 // unique refuses anything but one JSON object in valid UTF-8, nested at most 32 deep, in which no object has two
 // members of one name: parsers differ in which of the two they take. RFC 7515 §4, RFC 7519 §4.
-func unique(data []byte) error {
+func unique(data []byte) error { return members(data, nil) }
+
+// members is unique, and gives each member of the outermost object to visit, which may be nil.
+func members(data []byte, visit func(name, value []byte)) error {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return errJSON
 	}
-	s := scanner{data: data}
+	s := scanner{data: data, visit: visit}
 	if s.space(); s.data[s.i] != '{' {
 		return errors.New("keys: not a JSON object")
 	}
@@ -26,8 +31,9 @@ func unique(data []byte) error {
 
 // scanner walks text that is known to be valid JSON.
 type scanner struct {
-	data []byte
-	i    int
+	data  []byte
+	i     int
+	visit func(name, value []byte)
 }
 
 func (s *scanner) space() {
@@ -60,7 +66,7 @@ func (s *scanner) value(depth int) error {
 	case '"':
 		s.text()
 	default:
-		for s.i < len(s.data) && !slices.Contains([]byte(",]} \t\r\n"), s.data[s.i]) {
+		for s.i < len(s.data) && strings.IndexByte(",]} \t\r\n", s.data[s.i]) < 0 {
 			s.i++
 		}
 	}
@@ -68,32 +74,37 @@ func (s *scanner) value(depth int) error {
 }
 
 func (s *scanner) object(depth int) error {
-	var few [16]string // most objects are small; a map only where one is not
+	var few [16][]byte // most objects are small; a map only where one is not
 	names, many := few[:0], map[string]struct{}(nil)
 	for s.i++; ; s.i++ { // past '{' or ','
 		if s.space(); s.data[s.i] == '}' {
 			break
 		}
 		name := s.text()
-		_, again := many[name]
-		if again || many == nil && slices.Contains(names, name) {
+		_, again := many[string(name)]
+		if again || many == nil && slices.ContainsFunc(names, func(n []byte) bool { return bytes.Equal(n, name) }) {
 			return errors.New("keys: duplicate JSON member")
 		}
 		if many == nil && len(names) == len(few) {
 			many = make(map[string]struct{}, 64)
 			for _, n := range names {
-				many[n] = struct{}{}
+				many[string(n)] = struct{}{}
 			}
 		}
 		if many != nil {
-			many[name] = struct{}{}
+			many[string(name)] = struct{}{}
 		} else {
 			names = append(names, name)
 		}
 		s.space()
 		s.i++ // ':'
+		s.space()
+		start := s.i
 		if err := s.value(depth + 1); err != nil {
 			return err
+		}
+		if depth == 0 && s.visit != nil {
+			s.visit(name, s.data[start:s.i])
 		}
 		if s.space(); s.data[s.i] == '}' {
 			break
@@ -104,7 +115,7 @@ func (s *scanner) object(depth int) error {
 }
 
 // text reads a string and returns it with its escapes undone, so that "alg" and "\u0061lg" are one name.
-func (s *scanner) text() string {
+func (s *scanner) text() []byte {
 	start, escaped := s.i, false
 	for s.i++; s.data[s.i] != '"'; s.i++ {
 		if s.data[s.i] == '\\' {
@@ -114,9 +125,9 @@ func (s *scanner) text() string {
 	}
 	s.i++
 	if !escaped {
-		return string(s.data[start+1 : s.i-1])
+		return s.data[start+1 : s.i-1]
 	}
 	var out string
 	_ = json.Unmarshal(s.data[start:s.i], &out) // valid, as the whole is
-	return out
+	return []byte(out)
 }

@@ -51,7 +51,10 @@ type Header struct {
 // assertion claims to be from. It is as strict about form as Verify. ErrMalformed or ErrRefused.
 func Peek(token string) (Header, []byte, error) {
 	t, err := parseToken(token, maxToken)
-	return t.header, t.payload, err
+	if err != nil {
+		return Header{}, nil, err
+	}
+	return t.header, t.payload, nil
 }
 
 type parsedToken struct {
@@ -77,7 +80,7 @@ func parseToken(token string, limit int) (t parsedToken, err error) {
 	payload, err2 := b64.DecodeString(body)
 	var err3 error
 	t.sig, err3 = b64.DecodeString(sig) // a further dot is no base64
-	if err1 != nil || err2 != nil || err3 != nil || unique(header) != nil || unique(payload) != nil {
+	if err1 != nil || err2 != nil || err3 != nil || unique(payload) != nil {
 		return t, ErrMalformed
 	}
 	t.payload = payload
@@ -89,28 +92,30 @@ var b64 = base64.RawURLEncoding.Strict()
 
 // parseHeader reads a JOSE header, RFC 7515 §4.1. Extensions that change what is signed or how it is read (`crit`, `b64`,
 // `zip`) are refused; keys and places to fetch keys from (`jwk`, `jku`, `x5u`, `x5c`) are not even looked at.
-func parseHeader(text []byte) (Header, error) {
-	m := map[string]json.RawMessage{}
-	if json.Unmarshal(text, &m) != nil {
+func parseHeader(text []byte) (h Header, err error) {
+	malformed := members(text, func(name, value []byte) {
+		var to *string
+		switch string(name) {
+		case "crit", "b64", "zip", "enc":
+			err = fmt.Errorf("%w: header parameter %s", ErrRefused, name)
+			return
+		case "alg":
+			to = &h.Alg
+		case "kid":
+			to, h.hasKeyID = &h.KeyID, true
+		case "typ":
+			to = &h.Typ
+		default:
+			return
+		}
+		if value[0] != '"' || json.Unmarshal(value, to) != nil || len(*to) > maxKeyID {
+			err = fmt.Errorf("%w: header parameter %s", ErrRefused, name)
+		}
+	})
+	if malformed != nil {
 		return Header{}, ErrMalformed
 	}
-	for _, name := range []string{"crit", "b64", "zip", "enc"} {
-		if _, found := m[name]; found {
-			return Header{}, fmt.Errorf("%w: header parameter %s", ErrRefused, name)
-		}
-	}
-	var h Header
-	for name, to := range map[string]*string{"alg": &h.Alg, "kid": &h.KeyID, "typ": &h.Typ} {
-		raw, found := m[name]
-		if !found {
-			continue
-		}
-		if raw[0] != '"' || json.Unmarshal(raw, to) != nil || len(*to) > maxKeyID {
-			return Header{}, fmt.Errorf("%w: header parameter %s", ErrRefused, name)
-		}
-		h.hasKeyID = h.hasKeyID || name == "kid"
-	}
-	return h, nil
+	return h, err
 }
 
 // verify is the one path on which tokens are verified, whoever's keys they are for.
