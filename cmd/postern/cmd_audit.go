@@ -37,31 +37,30 @@ type auditVerifyCmd struct {
 	configFlags
 	outputFlags
 	Checkpoints string `type:"existingfile" placeholder:"FILE" help:"Checkpoints, one a line: without them an end that was cut off can go unseen."`
-	File        string `type:"existingfile" placeholder:"FILE" help:"Verify an export instead of the database."`
+	JWKS        string `name:"jwks" type:"existingfile" placeholder:"FILE" help:"Public keys of the checkpoints, as 'postern keys jwks --use audit' prints them; those in the database if not given."`
+	File        string `type:"existingfile" placeholder:"FILE" help:"Verify an export instead of the database. With --jwks, or without --checkpoints, no database is needed."`
 }
 
 func (c auditVerifyCmd) Run(t *terminal) error {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	if c.File != "" && (o.Check != nil || o.Checkpoints == nil) {
+		return c.export(t, o)
+	}
 	return c.operate(t, func(ctx context.Context, h *house) error {
-		o := audit.VerifyOptions{}
-		if c.Checkpoints != "" {
-			f, err := os.Open(c.Checkpoints)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			if o.Checkpoints, err = audit.ReadCheckpoints(f); err != nil {
-				return err
-			}
+		if o.Check == nil && o.Checkpoints != nil {
 			ring, err := h.ring(ctx, "audit")
 			if err != nil {
 				return err
 			}
-			o.Check = func(jws string) ([]byte, error) {
-				v, err := ring.Verify(jws, keys.Expect{Typ: []string{typCheckpoint}, MaxSize: maxCheckpoint})
-				return v.Payload, err
-			}
+			o.Check = checkedBy(ring.Verify)
 		}
-		report, err := c.verify(ctx, h, o)
+		if c.File != "" {
+			return c.export(t, o)
+		}
+		report, err := audit.Verify(ctx, h.db, o)
 		if err != nil {
 			return err
 		}
@@ -69,16 +68,50 @@ func (c auditVerifyCmd) Run(t *terminal) error {
 	})
 }
 
-func (c auditVerifyCmd) verify(ctx context.Context, h *house, o audit.VerifyOptions) (audit.Report, error) {
-	if c.File == "" {
-		return audit.Verify(ctx, h.db, o)
+// options reads the checkpoints and, where they are given, their keys.
+func (c auditVerifyCmd) options() (o audit.VerifyOptions, err error) {
+	if c.JWKS != "" {
+		raw, err := readLimited(c.JWKS, maxConfig)
+		if err != nil {
+			return o, err
+		}
+		set, err := keys.ParseSet(raw)
+		if err != nil {
+			return o, fmt.Errorf("%s: %w", c.JWKS, err)
+		}
+		o.Check = checkedBy(set.Verify)
 	}
-	f, err := os.Open(c.File)
+	if c.Checkpoints == "" {
+		return o, nil
+	}
+	f, err := os.Open(c.Checkpoints)
 	if err != nil {
-		return audit.Report{}, err
+		return o, err
 	}
 	defer f.Close()
-	return audit.VerifyExport(f, o)
+	o.Checkpoints, err = audit.ReadCheckpoints(f)
+	return o, err
+}
+
+// checkedBy accepts nothing but checkpoints.
+func checkedBy(verify func(string, keys.Expect) (keys.Verified, error)) func(string) ([]byte, error) {
+	return func(jws string) ([]byte, error) {
+		v, err := verify(jws, keys.Expect{Algs: []string{keys.ES256}, Typ: []string{typCheckpoint}, MaxSize: maxCheckpoint})
+		return v.Payload, err
+	}
+}
+
+func (c auditVerifyCmd) export(t *terminal, o audit.VerifyOptions) error {
+	f, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	report, err := audit.VerifyExport(f, o)
+	if err != nil {
+		return err
+	}
+	return c.report(t, report)
 }
 
 func (c auditVerifyCmd) report(t *terminal, r audit.Report) error {

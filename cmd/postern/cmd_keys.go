@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -12,6 +13,7 @@ import (
 
 type keysCmd struct {
 	List   keysListCmd   `cmd:"" help:"List the signing keys and where they stand in their life."`
+	JWKS   keysJWKSCmd   `cmd:"" name:"jwks" help:"Print the public keys as a JWK set, for example to verify checkpoints elsewhere."`
 	Rotate keysRotateCmd `cmd:"" help:"Make the next key sign now; the one before stays published."`
 	Retire keysRetireCmd `cmd:"" help:"Take a key out of use, but leave it published until all that it signed has expired."`
 	Revoke keysRevokeCmd `cmd:"" help:"Remove a compromised key at once: nothing that it signed verifies any more."`
@@ -28,11 +30,42 @@ func (c keysListCmd) Run(t *terminal) error {
 		if err != nil {
 			return err
 		}
-		out := table{head: []string{"KEY", "USE", "ALG", "STATE", "CREATED", "ACTIVE SINCE", "RETIRED", "REMOVED FROM"}, json: append([]keys.Record{}, list...)}
+		out := table{head: []string{"KEY", "USE", "ALG", "STATE", "CREATED", "ACTIVE SINCE", "RETIRED", "REMOVED FROM"}, json: shownKeys(list)}
 		for _, k := range list {
 			out.add(k.ID, k.Use, k.Alg, string(k.State), date(k.CreatedAt), date(k.ActiveAt), date(k.RetiredAt), date(k.RemoveAt))
 		}
 		return c.print(t.out, out)
+	})
+}
+
+// shownKey is a key as commands show it, its public half as JSON instead of bytes.
+type shownKey struct {
+	keys.Record
+	PublicJWK json.RawMessage `json:"public_jwk"`
+}
+
+func shownKeys(list []keys.Record) []shownKey {
+	out := []shownKey{}
+	for _, k := range list {
+		out = append(out, shownKey{k, k.PublicJWK})
+	}
+	return out
+}
+
+type keysJWKSCmd struct {
+	configFlags
+	useFlag
+}
+
+func (c keysJWKSCmd) Run(t *terminal) error {
+	return c.operate(t, func(ctx context.Context, h *house) error {
+		ring, err := h.ring(ctx, c.Use)
+		if err != nil {
+			return err
+		}
+		set, _ := ring.JWKS()
+		_, err = fmt.Fprintf(t.out, "%s\n", set)
+		return err
 	})
 }
 

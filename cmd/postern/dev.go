@@ -221,17 +221,47 @@ func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error
 	return s, nil
 }
 
+// readyLine is what --json prints once it serves. Its members are stable.
+type readyLine struct {
+	Ready      bool        `json:"ready"`
+	Issuer     string      `json:"issuer"`
+	Wallet     string      `json:"wallet"`
+	Management string      `json:"management"`
+	Resource   string      `json:"resource"` // the audience of the wallet's API
+	User       readyUser   `json:"user"`
+	Client     readyClient `json:"client"` // public
+	API        readyClient `json:"api"`    // confidential, may introspect
+	Version    string      `json:"version"`
+}
+
+type readyUser struct {
+	Username   string `json:"username"`
+	Email      string `json:"email"`
+	Password   string `json:"password"`
+	TOTPSecret string `json:"totp_secret,omitempty"` // base32
+}
+
+type readyClient struct {
+	ID          string `json:"client_id"`
+	Secret      string `json:"client_secret,omitempty"`
+	RedirectURI string `json:"redirect_uri,omitempty"`
+}
+
+func (d *dev) ready(management string) readyLine {
+	front := wallet.Options{BaseURL: d.base}
+	return readyLine{
+		Ready: true, Issuer: d.cfg.Issuer, Wallet: d.base, Management: management, Resource: front.Resource(),
+		User:   readyUser{d.demo.Username, d.demo.Email, d.demo.Password, d.demo.TOTPSecret},
+		Client: readyClient{ID: demoWallet, RedirectURI: front.RedirectURI()},
+		API:    readyClient{ID: demoAPI, Secret: d.demo.APISecret}, Version: buildVersion(),
+	}
+}
+
 // announce tells where everything is. The listeners are open, so that a connection made now is answered.
 func (d *dev) announce(t *terminal) error {
 	management := origin(d.priv)
 	if d.cmd.JSON {
-		return json.NewEncoder(t.out).Encode(map[string]any{
-			"ready": true, "issuer": d.cfg.Issuer, "wallet": d.base, "management": management, "version": buildVersion(),
-			"user":     map[string]string{"username": d.demo.Username, "email": d.demo.Email, "password": d.demo.Password, "totp_secret": d.demo.TOTPSecret},
-			"client":   map[string]string{"client_id": demoWallet, "redirect_uri": wallet.Options{BaseURL: d.base}.RedirectURI()},
-			"api":      map[string]string{"client_id": demoAPI, "client_secret": d.demo.APISecret},
-			"resource": wallet.Options{BaseURL: d.base}.Resource(),
-		})
+		return json.NewEncoder(t.out).Encode(d.ready(management))
 	}
 	where := "in memory (use --data DIR to keep it)"
 	if d.cmd.Data != "" {

@@ -18,18 +18,6 @@ import (
 	"time"
 )
 
-// ready is the line of dev --json.
-type ready struct {
-	Ready      bool              `json:"ready"`
-	Issuer     string            `json:"issuer"`
-	Wallet     string            `json:"wallet"`
-	Management string            `json:"management"`
-	Resource   string            `json:"resource"`
-	User       map[string]string `json:"user"`
-	Client     map[string]string `json:"client"`
-	API        map[string]string `json:"api"`
-}
-
 // locked is a buffer that a server may write to while a test reads it.
 type locked struct {
 	mu sync.Mutex
@@ -49,7 +37,7 @@ func (l *locked) String() string {
 }
 
 // startDev runs postern dev on free ports; stop ends it and returns its exit code and what it logged.
-func startDev(t *testing.T, args ...string) (r ready, stop func() (int, string)) {
+func startDev(t *testing.T, args ...string) (r readyLine, stop func() (int, string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, in := io.Pipe()
@@ -61,7 +49,7 @@ func startDev(t *testing.T, args ...string) (r ready, stop func() (int, string))
 		done <- code
 	}()
 	lines := bufio.NewScanner(out)
-	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &r) != nil {
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), `{"ready":true,"issuer":"http://localhost:`) || json.Unmarshal(lines.Bytes(), &r) != nil {
 		cancel()
 		t.Fatalf("no line: code %d, %s", <-done, logs.String())
 	}
@@ -103,8 +91,8 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestDevServes(t *testing.T) {
 	r, stop := startDev(t)
-	if !r.Ready || len(r.User["password"]) < 15 || len(r.User["totp_secret"]) != 32 || r.User["email"] != "lin@demo.test" ||
-		r.Client["client_id"] != "demo-wallet" || !strings.HasPrefix(r.Issuer, "http://localhost:") {
+	if !r.Ready || len(r.User.Password) < 15 || len(r.User.TOTPSecret) != 32 || r.User.Email != "lin@demo.test" ||
+		r.Client.ID != "demo-wallet" || !strings.HasPrefix(r.Issuer, "http://localhost:") {
 		t.Errorf("got %+v", r)
 	}
 	for _, tc := range []struct{ url, want string }{
@@ -141,22 +129,22 @@ func TestDevKeepsItsData(t *testing.T) {
 		t.Fatal(logs)
 	}
 	second, _ := startDev(t, "--data", dir)
-	if second.User["password"] != first.User["password"] || second.User["totp_secret"] != first.User["totp_secret"] || second.API["client_secret"] != first.API["client_secret"] {
+	if second.User.Password != first.User.Password || second.User.TOTPSecret != first.User.TOTPSecret || second.API.Secret != first.API.Secret {
 		t.Errorf("the demo user changed: %+v, %+v", first, second)
 	}
 	if _, keysAfter := get(t, second.Issuer+"/jwks"); keysAfter != keysBefore {
 		t.Error("the keys changed")
 	}
-	if status, body := clientToken(t, second, second.API["client_secret"]); status != http.StatusOK {
+	if status, body := clientToken(t, second, second.API.Secret); status != http.StatusOK {
 		t.Errorf("the client does not work: %s", body)
 	}
 }
 
-func clientToken(t *testing.T, r ready, secret string) (int, string) {
+func clientToken(t *testing.T, r readyLine, secret string) (int, string) {
 	t.Helper()
 	req, _ := http.NewRequest("POST", r.Issuer+"/token", strings.NewReader(url.Values{"grant_type": {"client_credentials"}, "scope": {"wallet:read"}}.Encode()))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(r.API["client_id"], secret)
+	req.SetBasicAuth(r.API.ID, secret)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +159,7 @@ func TestDevSeed(t *testing.T) {
 	write(t, file, "clients:\n  - {client_id: rp, client_secret: of my own, redirect_uris: [http://localhost:1/cb], id_token_signed_response_alg: RS256}\n"+
 		"users:\n  - {username: lin, email: lin@demo.test, password: umbrella glacier tuesday}\n")
 	r, _ := startDev(t, "--seed", file)
-	if r.User["password"] != "umbrella glacier tuesday" || r.User["totp_secret"] != "" {
+	if r.User.Password != "umbrella glacier tuesday" || r.User.TOTPSecret != "" {
 		t.Errorf("the seed's own lin is not shown: %+v", r.User)
 	}
 	if _, body := get(t, r.Issuer+"/jwks"); !strings.Contains(body, `"RS256"`) {
@@ -239,7 +227,7 @@ var hidden = regexp.MustCompile(`type="hidden" name="([a-z_]+)" value="([^"]*)"`
 // Whatever is logged, at any level, names nobody and holds no secret.
 func TestLogsAreSilentAboutPeople(t *testing.T) {
 	r, stop := startDev(t, "--log", "debug")
-	_, token := clientToken(t, r, r.API["client_secret"])
+	_, token := clientToken(t, r, r.API.Secret)
 	clientToken(t, r, "a wrong secret")
 	jar, _ := cookiejar.New(nil)
 	browser := &http.Client{Jar: jar}
@@ -249,8 +237,8 @@ func TestLogsAreSilentAboutPeople(t *testing.T) {
 	}
 	page, _ := io.ReadAll(res.Body)
 	res.Body.Close()
-	for _, password := range []string{"a wrong password of lin", r.User["password"]} {
-		form := url.Values{"identifier": {r.User["email"]}, "password": {password}}
+	for _, password := range []string{"a wrong password of lin", r.User.Password} {
+		form := url.Values{"identifier": {r.User.Email}, "password": {password}}
 		for _, m := range hidden.FindAllStringSubmatch(string(page), -1) {
 			if !form.Has(m[1]) {
 				form.Set(m[1], m[2])
@@ -274,8 +262,8 @@ func TestLogsAreSilentAboutPeople(t *testing.T) {
 	if code != exitOK || !strings.Contains(logs, "route=/login") {
 		t.Errorf("no log lines: %d %s", code, logs)
 	}
-	for _, private := range []string{r.User["password"], r.User["email"], r.User["totp_secret"], "a wrong password", "a wrong secret",
-		r.API["client_secret"], "127.0.0.1", "Go-http-client", "lin@", accessToken(token)} {
+	for _, private := range []string{r.User.Password, r.User.Email, r.User.TOTPSecret, "a wrong password", "a wrong secret",
+		r.API.Secret, "127.0.0.1", "Go-http-client", "lin@", accessToken(token)} {
 		if strings.Contains(logs, private) {
 			t.Errorf("the log holds %q", private)
 		}

@@ -162,7 +162,7 @@ func TestSessionCommands(t *testing.T) {
 func TestKeysCommands(t *testing.T) {
 	_, do := workspace(t, "tokens: {algs: [ES256, EdDSA]}\n")
 	must(t, do("", "keys", "rotate"))
-	var list []keys.Record
+	var list []shownKey
 	read := func() map[keys.State]int {
 		out := must(t, do("", "keys", "list", "-o", "json"))
 		if err := json.Unmarshal([]byte(out), &list); err != nil {
@@ -173,6 +173,9 @@ func TestKeysCommands(t *testing.T) {
 			count[k.State]++
 		}
 		return count
+	}
+	if out := must(t, do("", "keys", "list", "-o", "json")); !strings.Contains(out, `"kty": "EC"`) || strings.Contains(out, `"d":`) {
+		t.Errorf("not the public keys: %s", out)
 	}
 	if got := read(); got[keys.Active] != 2 || got[keys.Next] != 2 || got[keys.Retired] != 2 {
 		t.Errorf("after a rotation: %v", got)
@@ -232,6 +235,18 @@ func TestAuditCommands(t *testing.T) {
 		t.Error("an export was overwritten")
 	}
 	must(t, do("", "audit", "verify", "--file", export))
+
+	// Elsewhere, without the database and its master key.
+	jwks := filepath.Join(dir, "jwks")
+	write(t, jwks, must(t, do("", "keys", "jwks", "--use", "audit")))
+	elsewhere := []string{"audit", "verify", "--file", export, "--checkpoints", checkpoints, "--jwks", jwks}
+	if out := must(t, call(t, "", nil, elsewhere...)); !strings.Contains(out, "2 checkpoints agree") {
+		t.Errorf("elsewhere: %s", out)
+	}
+	write(t, jwks, must(t, do("", "keys", "jwks")))
+	if r := call(t, "", nil, elsewhere...); r.code != exitFailed {
+		t.Errorf("with the keys of tokens: %+v", r)
+	}
 
 	raw, err := os.ReadFile(export)
 	if err != nil {
