@@ -28,7 +28,7 @@ export default function redirects(browser, server) {
     }
   })
 
-  for (const decision of ['allow', 'deny']) {
+  for (const decision of ['deny', 'allow']) {
     test(`an app with a scheme of its own, ${decision}`, async () => {
       const { issuer } = server()
       const b = await open(browser())

@@ -35,10 +35,7 @@ const agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/
 // meet the tests of others.
 func (s *Server) NewBrowser() *Browser {
 	n := browsers.Add(1)
-	b := &Browser{server: s, IP: fmt.Sprintf("198.18.%d.%d", n/250%256, n%250+1), Extra: http.Header{}}
-	if n >= 250*256 {
-		b.IP = "198.19.0.1"
-	}
+	b := &Browser{server: s, IP: fmt.Sprintf("198.%d.%d.%d", 18+n/256%2, n%256, 1+n/512%250), Extra: http.Header{}} // RFC 2544
 	b.Jar, _ = cookiejar.New(nil)
 	b.http = s.Client(b.IP)
 	b.http.Jar = b.Jar
