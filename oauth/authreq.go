@@ -21,6 +21,8 @@ const (
 	maxParam  = 4 << 10
 	maxClaims = 16 << 10
 	maxScopes = 64
+
+	maxMaxAge = 100 * 365 * 24 * 3600 // seconds: beyond it every sign-in is fresh enough, and a Duration would overflow
 )
 
 // Reader reads and checks authorization requests. fosite parses, finds the client, and checks response type, response
@@ -85,10 +87,10 @@ func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client,
 		return nil, nil, f
 	}
 	f.Redirect = redirect
+	if len(form["state"]) > 1 || len(url.QueryEscape(f.State)) > maxParam {
+		f.State = "" // what is refused for its size or its repetition is not sent back
+	}
 	if f.Err = rd.outside(form); f.Err != nil {
-		if len(form["state"]) > 1 {
-			f.State = ""
-		}
 		return nil, nil, f
 	}
 	areq, err := rd.provider.NewAuthorizeRequest(ctx, &http.Request{Method: http.MethodGet, Form: form, Header: http.Header{}, URL: &url.URL{}})
@@ -123,6 +125,9 @@ func (rd *Reader) outside(form url.Values) *Error {
 			return InvalidRequest("The parameter %s is longer than %d bytes.", p, limit)
 		}
 	}
+	if len(url.QueryEscape(form.Get("state"))) > maxParam { // it has to fit into the URL that answers
+		return InvalidRequest("The parameter state is longer than %d bytes in a URL.", maxParam)
+	}
 	if form.Get("request") != "" {
 		return fail(http.StatusBadRequest, "request_not_supported", "Request objects are not supported.", nil)
 	}
@@ -131,6 +136,9 @@ func (rd *Reader) outside(form url.Values) *Error {
 	}
 	if form.Get("response_type") == "" {
 		return InvalidRequest("The parameter response_type is missing.")
+	}
+	if rt := form.Get("response_type"); rt != strings.ToLower(rt) { // fosite takes it in any case; RFC 6749 §3.1.1 does not
+		return fail(http.StatusBadRequest, "unsupported_response_type", "The response_type is not supported; it is case sensitive.", nil)
 	}
 	if m := form.Get("response_mode"); m != "" && m != "query" {
 		return InvalidRequest("The response_mode is not supported; leave it out or use query.")
@@ -170,6 +178,10 @@ func (rd *Reader) prompt(q *Request, c *Client, form url.Values) *Error {
 		q.MaxAge = &n
 	} else if c.DefaultMaxAge != nil {
 		q.MaxAge = c.DefaultMaxAge
+	}
+	if q.MaxAge != nil && *q.MaxAge > maxMaxAge {
+		n := int64(maxMaxAge)
+		q.MaxAge = &n
 	}
 	return nil
 }
