@@ -123,7 +123,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return s.loginPage(w, r, f, http.StatusUnprocessableEntity, pages.Login{Identifier: a.Identifier, Fault: pages.Incomplete})
 	}
 	p, err := s.opt.Authn.Password(ctx, a)
-	var t *authn.Throttled
+	var t authn.Throttled
 	switch {
 	case errors.Is(err, authn.ErrWrong), errors.Is(err, authn.ErrOff):
 		return s.loginPage(w, r, f, http.StatusUnauthorized, pages.Login{Identifier: a.Identifier, Fault: pages.Rejected})
@@ -184,7 +184,7 @@ func (s *Server) code(w http.ResponseWriter, r *http.Request) error {
 		return s.cancel(w, r, f, oauth.AccessDenied("The person did not confirm."))
 	}
 	p, err := s.opt.Authn.OTP(ctx, first, r.PostForm.Get("code"), oauth.EnvOf(ctx))
-	var t *authn.Throttled
+	var t authn.Throttled
 	switch {
 	case errors.Is(err, authn.ErrWrong), errors.Is(err, authn.ErrOff):
 		return s.codePage(w, r, f, first, http.StatusUnauthorized, pages.Code{Fault: pages.Rejected})

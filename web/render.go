@@ -60,7 +60,7 @@ func (s *Server) fail(w *recorder, r *http.Request, row route, env ident.Env, er
 
 // outward translates what the floors below call by their own names.
 func outward(err error) error {
-	var t *authn.Throttled
+	var t authn.Throttled
 	switch {
 	case errors.As(err, &t):
 		return oauth.TooMany().Because(err)
@@ -74,7 +74,7 @@ func outward(err error) error {
 
 // retryAfter is in seconds.
 func retryAfter(err error) int {
-	var t *authn.Throttled
+	var t authn.Throttled
 	if errors.As(err, &t) {
 		return max(1, int(t.RetryAfter.Seconds()+0.999))
 	}
