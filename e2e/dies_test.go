@@ -16,14 +16,16 @@ import (
 // nothing else dies with it. Random walks over a running server are held against a model.
 func TestWhatDerivesDies(t *testing.T) {
 	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == f.DefValue {
-		_ = f.Value.Set("12") // a check is a walk of dozens of requests
+		_ = f.Value.Set("8") // a check is a walk of dozens of requests
 		defer f.Value.Set(f.DefValue)
 	}
 	for _, engine := range []string{harness.SQLite, harness.PostgresRedis} {
 		t.Run(engine, func(t *testing.T) {
 			s := open(t, harness.Options{Engine: engine})
+			killed := map[string]int{}
 			rapid.Check(t, func(rt *rapid.T) {
-				m := &model{scene: s, rt: rt}
+				m := &model{scene: s, rt: rt, killed: killed}
+				m.furnish()
 				rt.Repeat(map[string]func(*rapid.T){
 					"login":                       m.login,
 					"begin":                       m.begin,
@@ -39,6 +41,14 @@ func TestWhatDerivesDies(t *testing.T) {
 					"":                            m.invariant,
 				})
 			})
+			t.Logf("grants that died: %v", killed)
+			sum := 0
+			for _, n := range killed {
+				sum += n
+			}
+			if sum < 10 && !t.Failed() {
+				t.Errorf("the walks revoked next to nothing: %v", killed)
+			}
 		})
 	}
 }
@@ -49,6 +59,37 @@ type model struct {
 	rt       *rapid.T
 	sessions []*modelSession
 	grants   []*modelGrant
+	killed   map[string]int // how many grants died of what, over all walks
+}
+
+// furnish begins a walk with something to revoke.
+func (m *model) furnish() {
+	for _, who := range []string{"ann", "ann", "bob"} {
+		b, err := m.signedIn(who)
+		m.ok(err)
+		s := &modelSession{who, b, true}
+		m.sessions = append(m.sessions, s)
+		for _, client := range []string{"app1", "opaque"} {
+			rp := m.cast.RP(m.Server, client)
+			a, code, err := m.code(b, rp, "openid offline_access")
+			m.ok(err)
+			g := &modelGrant{session: s, client: client, alive: true, request: a, used: code}
+			m.grants = append(m.grants, g)
+			x, err := rp.Exchange(a, code, nil)
+			m.due(g, x, err)
+			for range 2 {
+				x, err = rp.Refresh(g.refresh[len(g.refresh)-1], nil)
+				m.due(g, x, err)
+			}
+		}
+	}
+}
+
+func (m *model) kill(g *modelGrant, why string) {
+	if g.alive {
+		m.killed[why]++
+	}
+	g.alive = false
 }
 
 type modelSession struct {
@@ -106,7 +147,7 @@ func (m *model) login(rt *rapid.T) {
 
 func (m *model) begin(rt *rapid.T) {
 	s := pick(rt, m.sessions, "session", always)
-	if s == nil || len(m.grants) >= 10 {
+	if s == nil || len(m.grants) >= 12 {
 		return
 	}
 	client := rapid.SampledFrom([]string{"app1", "app2", "opaque"}).Draw(rt, "client")
@@ -168,7 +209,7 @@ func (m *model) giveBack(rt *rapid.T) {
 	if x.Status != http.StatusOK {
 		rt.Fatalf("revoke: %v", x)
 	}
-	g.alive = false
+	m.kill(g, "token")
 }
 
 func (m *model) replayCode(rt *rapid.T) {
@@ -176,7 +217,7 @@ func (m *model) replayCode(rt *rapid.T) {
 	if g == nil {
 		return
 	}
-	g.alive = false
+	m.kill(g, "code")
 	x, err := m.cast.RP(m.Server, g.client).Exchange(g.request, g.used, nil)
 	m.due(g, x, err)
 }
@@ -186,17 +227,17 @@ func (m *model) replayRefresh(rt *rapid.T) {
 	if g == nil {
 		return
 	}
-	g.alive = false
+	m.kill(g, "refresh")
 	x, err := m.cast.RP(m.Server, g.client).Refresh(g.refresh[0], nil) // two steps old at least: no lost answer
 	m.due(g, x, err)
 }
 
 // ended is what the end of a session brings down.
-func (m *model) ended(s *modelSession) {
+func (m *model) ended(s *modelSession, why string) {
 	s.alive = false
 	for _, g := range m.grants {
 		if g.session == s {
-			g.alive = false
+			m.kill(g, why)
 		}
 	}
 }
@@ -210,7 +251,7 @@ func (m *model) logout(rt *rapid.T) {
 	m.ok(err)
 	_, err = s.b.Press("logout", "decision", "logout")
 	m.ok(err)
-	m.ended(s)
+	m.ended(s, "logout")
 }
 
 // endSession ends, from one session, all others of the same person.
@@ -229,7 +270,7 @@ func (m *model) endSession(rt *rapid.T) {
 	m.ok(err)
 	for _, o := range m.sessions {
 		if o != s && o.person == s.person {
-			m.ended(o)
+			m.ended(o, "session")
 		}
 	}
 }
@@ -249,7 +290,7 @@ func (m *model) withdraw(rt *rapid.T) {
 	m.ok(err)
 	for _, o := range m.grants {
 		if o.client == g.client && o.session.person == g.session.person {
-			o.alive = false
+			m.kill(o, "consent")
 		}
 	}
 }
@@ -265,7 +306,7 @@ func (m *model) disable(rt *rapid.T) {
 	}
 	for _, s := range m.sessions {
 		if s.person == who {
-			m.ended(s)
+			m.ended(s, "disabled")
 		}
 	}
 }
@@ -274,11 +315,9 @@ func (m *model) disable(rt *rapid.T) {
 func (m *model) invariant(rt *rapid.T) {
 	for _, g := range m.grants {
 		rp := m.cast.RP(m.Server, g.client)
-		for i, tok := range g.access {
+		if n := len(g.access); n > 0 {
+			tok := g.access[rapid.IntRange(0, n-1).Draw(rt, "access token")]
 			m.active(rp, tok, g.alive, g, "access token")
-			if i != len(g.access)-1 {
-				continue
-			}
 			x, err := m.UserInfo(http.MethodGet, tok)
 			m.ok(err)
 			if x.OK() != g.alive {
@@ -286,6 +325,9 @@ func (m *model) invariant(rt *rapid.T) {
 			}
 		}
 		for i, tok := range g.refresh {
+			if i < len(g.refresh)-2 {
+				continue
+			}
 			m.active(rp, tok, g.alive && i == len(g.refresh)-1, g, "refresh token")
 			if !g.alive {
 				x, err := rp.Refresh(tok, nil)
