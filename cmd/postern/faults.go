@@ -94,3 +94,6 @@ func trimPackage(err error) string {
 	}
 	return text
 }
+
+// oneBreath is an error's text on one line.
+func oneBreath(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -38,6 +38,9 @@ func (f outputFlags) print(w io.Writer, t table) error {
 		for i := range row {
 			row[i] = oneLine(row[i])
 		}
+		for len(row) > 1 && row[len(row)-1] == "" {
+			row = row[:len(row)-1]
+		}
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	return tw.Flush()

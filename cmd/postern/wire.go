@@ -74,7 +74,7 @@ func openHouse(ctx context.Context, cfg Config, log *slog.Logger) (*house, error
 		}
 	}
 	if err != nil {
-		return nil, unreachable("the database does not answer (database.dsn %s): %w", redactURL(cfg.Database.DSN), err)
+		return nil, unreachable("the database does not answer (database.dsn %s): %s", redactURL(cfg.Database.DSN), oneBreath(err))
 	}
 	h.db = db
 	if cfg.Redis.URL == "" {
@@ -85,7 +85,7 @@ func openHouse(ctx context.Context, cfg Config, log *slog.Logger) (*house, error
 	}
 	if err != nil {
 		h.close(ctx)
-		return nil, unreachable("Redis does not answer (redis.url %s): %w", redactURL(cfg.Redis.URL), err)
+		return nil, unreachable("Redis does not answer (redis.url %s): %s", redactURL(cfg.Redis.URL), oneBreath(err))
 	}
 	return h, nil
 }
