@@ -9,4 +9,37 @@
 //
 // holds for all of them. A form whose answer ends at a client answers 303 to a page of ours which shows
 // Continue: under form-action 'self' a browser follows no redirect from a form to another origin.
+//
+// # Passkeys
+//
+// The one thing that needs a script is WebAuthn, in static/passkey.js. It speaks JSON with four endpoints of ours, all by
+// POST from the same origin with Content-Type application/json, the cookies, and the header X-CSRF with the value that
+// the page carries (Form.CSRF of the form whose ceremony it is; the same about: interaction or account). fields below are
+// the hidden fields of that form, csrf apart, each a string: i (the interaction), or to and h without one (see Form.Hidden),
+// and whatever else Hidden holds, as the handle of a recovery.
+//
+//	POST /webauthn/get/options     {…fields, "identifier"?: what was typed or is known}
+//	→ 200 {"options": PublicKeyCredentialRequestOptionsJSON, "handle": string}
+//	POST /webauthn/get             {…fields, "handle": string, "response": AuthenticationResponseJSON}
+//	→ 200 {"to": path, "signal"?: Signal}
+//	POST /webauthn/create/options  {…fields}
+//	→ 200 {"options": PublicKeyCredentialCreationOptionsJSON, "handle": string}
+//	POST /webauthn/create          {…fields, "handle": string, "response": RegistrationResponseJSON, "conditional"?: true}
+//	→ 200 {"to": path, "signal"?: Signal}
+//
+// identifier is a hint only: without it options have an empty allowCredentials, and unknown ones get made-up ids.
+// conditional says that the browser made the passkey by itself after a password (mediation "conditional"), so that the
+// user-presence flag may be unset, WebAuthn L3 §5.1.3. to is a path of this origin with Base before it, where the browser
+// goes next: /consent, /continue, /code, an account page with done=added, /passkey with made=1. signal is passed on to
+// the Signal API before that. options.timeout, in milliseconds, is how long a handle lives: the script renews an armed
+// autofill before. Any failure is a 4xx or 5xx with
+//
+//	{"error": "unknown" | "expired" | "rate" | "stale" | "rejected" | …}
+//
+// unknown: no such credential here (the script tells the password manager to hide it); expired: the handle or the page
+// is too old; rate: too many attempts; stale: a fresh proof is needed first, with "to" the path that asks for it;
+// anything else reads as "that did not work".
+//
+// Paths: /login, /code, /recovery-code, /passkey (the prompt), /account and below it /passkeys, /totp, /recovery-codes,
+// /password, /sessions, /apps, /activity, /settings; /not-me, /recover, /recover/cancel, /recover/set, /dev/outbox.
 package pages

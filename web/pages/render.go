@@ -24,6 +24,8 @@ var shared = []string{"layout", "parts"}
 var pageNames = []string{
 	"login", "code", "consent", "continue", "logout", "signedout", "finished", "error",
 	"overview", "sessions", "apps", "activity",
+	"passkeys", "totp", "recoverycodes", "password", "settings",
+	"recoverycode", "passkeyprompt", "notme", "recover", "recoverwait", "recoverset", "notice", "outbox", "outboxmail",
 }
 
 // Renderer renders pages; safe for concurrent use.

@@ -35,6 +35,7 @@ const (
 	RateLimited       // too many attempts: RetryIn says how long
 	Replayed          // Code only: the code was used before
 	Incomplete        // a field is empty
+	Skewed            // Code only: right by a clock that is off by more than a step
 )
 
 func (f Fault) String() string {
@@ -47,38 +48,73 @@ func (f Fault) String() string {
 		return "used"
 	case Incomplete:
 		return "empty"
+	case Skewed:
+		return "skew"
 	}
 	return "rejected"
 }
 
-// Login asks for identifier and password. It posts identifier, password, csrf, i to /login.
+// Login asks for a passkey or for identifier and password. It posts identifier, password, csrf, i to /login.
 type Login struct {
 	Form
 	Client     Party
 	Identifier string // as typed before, or from login_hint; kept
 	Known      bool   // signed in already and asked again: Identifier is shown as a chip, not to be changed
-	SwitchURL  string // path to start over with another account, where Known
+	Passkey    bool   // offers passkeys: armed in the autofill of the identifier, and by a button
+	Remembered string // who used a passkey in this browser before: the button says "Continue as …"; needs Passkey
+	NoPassword bool   // passwords are switched off here, or Known has none: no password is asked for
+	SwitchURL  string // path to start over with another account, where Known or Remembered
+	RecoverURL string // path to recover an account; "" where that is not offered
 	HelpURL    string // where help is, http(s) or mailto; "" only gives advice
 	Cancel     bool   // offers a button decision=cancel that returns to the app
 	Fault      Fault
 	RetryIn    time.Duration
 }
 
-// Code asks for a code of the authenticator app. It posts code, csrf, i to /code.
+// Code asks for a second proof: a passkey where the person has one, else a code of the authenticator app.
+// It posts code, csrf, i to /code.
 type Code struct {
 	Form
+	Client     Party
+	Account    string   // whose code, as a chip
+	SwitchURL  string   // path to start over with another account
+	Passkey    bool     // has a passkey: it comes first and everything else is folded
+	NoCode     bool     // has no authenticator app: no code is asked for
+	RecoverURL string   // path of the page that takes a recovery code; "" where there is none
+	StepUp     bool     // "Confirm it's you" rather than "Enter your code"
+	Reasons    []Reason // why; the first two are shown
+	Context    Context  // of the sign-in being confirmed; zero shows nothing
+	NotMe      bool     // offers a button decision=notme
+	Cancel     bool     // offers a button decision=cancel that returns to the app
+	HelpURL    string
+	Left       int // attempts left; 0 says nothing
+	Fault      Fault
+	RetryIn    time.Duration
+}
+
+// RecoveryCode asks for one of the recovery codes. It posts code, csrf, i to /recovery-code.
+type RecoveryCode struct {
+	Form
 	Client    Party
-	Account   string   // whose code, as a chip
-	SwitchURL string   // path to start over with another account
-	StepUp    bool     // "Confirm it's you" rather than "Enter your code"
-	Reasons   []Reason // why; the first two are shown
-	Context   Context  // of the sign-in being confirmed; zero shows nothing
-	NotMe     bool     // offers a button decision=notme
-	Cancel    bool     // offers a button decision=cancel that returns to the app
+	Account   string
+	SwitchURL string
+	BackURL   string // path of the page with the other ways; "" where there is none
+	Cancel    bool
 	HelpURL   string
 	Left      int // attempts left; 0 says nothing
 	Fault     Fault
 	RetryIn   time.Duration
+}
+
+// PasskeyPrompt offers a passkey after a sign-in without one; made (Made) it says so, and only goes on. It posts
+// decision=later (not now, or go on), csrf, i to /passkey.
+type PasskeyPrompt struct {
+	Form
+	Client Party
+	Auto   bool   // after a password: lets the browser make a passkey by itself, where it can
+	Made   bool   // done
+	Here   string // with Made: where the passkey lives ("iCloud Keychain"), from ProviderOf; "" is not known
+	Silent bool   // with Made: the browser made it by itself, so the page explains
 }
 
 // Reason is why a further factor is asked for.
@@ -175,6 +211,8 @@ const (
 	TooMany                 // 429
 	Forged                  // the form did not come from our page: 403
 	Unavailable             // 503
+	UsedLink                // a link from a mail was used before or is too old: 400
+	Stale                   // what was to be changed is not there any more: 404 or 409
 )
 
 // Error says that it goes no further, and where to go instead.

@@ -8,6 +8,11 @@ type Account struct {
 	Name  string // how the person is called: name, username or e-mail
 	Done  Done   // what the form before has done
 	Fault Fault
+
+	// ConfirmURL is the path that asks for a fresh proof and returns here. Where it is not "", the pages of passkeys,
+	// authenticator app, recovery codes and password show it instead of what could be changed.
+	ConfirmURL string
+	RetryIn    time.Duration // with RateLimited
 }
 
 // Done is the success that a page tells once, after the redirect that follows a form.
@@ -19,12 +24,21 @@ const (
 	DoneSignedOut Done = "signedout" // one session
 	DoneOthersOut Done = "othersout" // all other sessions
 	DoneWithdrawn Done = "withdrawn" // access of an app
+	DoneAdded     Done = "added"     // a passkey
+	DoneRenamed   Done = "renamed"   // a passkey
+	DoneDeleted   Done = "deleted"   // a passkey
+	DoneTOTP      Done = "totp"      // authenticator app set up
+	DoneNoTOTP    Done = "nototp"    // authenticator app removed
+	DoneCodes     Done = "codes"     // recovery codes saved
+	DonePassword  Done = "password"  // changed or set
+	DoneSettings  Done = "settings"  // language and theme
 )
 
 // DoneOf returns the success that a query parameter names; NothingDone where it names none.
 func DoneOf(s string) Done {
 	switch d := Done(s); d {
-	case DoneSignedOut, DoneOthersOut, DoneWithdrawn:
+	case DoneSignedOut, DoneOthersOut, DoneWithdrawn, DoneAdded, DoneRenamed, DoneDeleted, DoneTOTP, DoneNoTOTP, DoneCodes,
+		DonePassword, DoneSettings:
 		return d
 	}
 	return NothingDone
@@ -33,13 +47,18 @@ func DoneOf(s string) Done {
 // Overview is /account: how the account stands.
 type Overview struct {
 	Account
-	Username string
-	Email    string
-	Password bool // has one
-	TOTP     bool // has an authenticator app
-	Sessions int
-	Apps     int
-	Recent   []Event // the latest few
+	Username   string
+	Email      string
+	Passkeys   int
+	Password   bool // has one
+	NoPassword bool // passwords are switched off here
+	TOTP       bool // has an authenticator app
+	CodesLeft  int  // recovery codes
+	CodesOf    int
+	Alerts     int // sign-ins that failed or were blocked in the last 30 days
+	Sessions   int
+	Apps       int
+	Recent     []Event // the latest few
 }
 
 // Sessions is /account/sessions. Forms post session=ID, or others=1 for all but this one.
@@ -70,6 +89,14 @@ type Session struct {
 	LastSeen  time.Time
 	AMR       []string // RFC 8176 values
 	Apps      []string // names
+	Far       Far      // from the session at hand
+}
+
+// Far is where a session was seen last, from the place of the session at hand; approximate.
+type Far struct {
+	Known   bool
+	Km      float64
+	Bearing float64 // degrees clockwise from north
 }
 
 // Apps is /account/apps. Forms post client=ID.
@@ -108,16 +135,3 @@ type Event struct {
 	IP      string
 	App     string
 }
-
-func (Login) page() string     { return "login" }
-func (Code) page() string      { return "code" }
-func (Consent) page() string   { return "consent" }
-func (Continue) page() string  { return "continue" }
-func (Logout) page() string    { return "logout" }
-func (SignedOut) page() string { return "signedout" }
-func (Finished) page() string  { return "finished" }
-func (Error) page() string     { return "error" }
-func (Overview) page() string  { return "overview" }
-func (Sessions) page() string  { return "sessions" }
-func (Apps) page() string      { return "apps" }
-func (Activity) page() string  { return "activity" }
