@@ -52,7 +52,7 @@ func claimedBy(assertion string) (ident.ClientID, error) {
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return "", err
 	}
-	if c.Subject == "" || c.Subject != c.Issuer || len(c.Subject) > 255 || hasControl(c.Subject) {
+	if c.Subject == "" || c.Subject != c.Issuer || len(c.Subject) > maxID || hasControl(c.Subject) {
 		return "", errors.New("iss and sub must both be the client_id")
 	}
 	return ident.ClientID(c.Subject), nil

@@ -37,6 +37,8 @@ type Options struct {
 const (
 	failLimit  = 20
 	failWindow = 5 * time.Minute
+
+	maxID = 255 // bytes of a client_id
 )
 
 // Authenticator authenticates clients.
@@ -134,7 +136,7 @@ func read(r *http.Request) (credential, error) {
 	if methods > 1 { // RFC 6749 §2.3
 		return cred, oauth.InvalidRequest("A request may authenticate its client in one way only.")
 	}
-	if cred.id == "" {
+	if cred.id == "" || len(cred.id) > maxID || hasControl(string(cred.id)) { // nobody is called that: it is not even counted
 		return cred, oauth.InvalidClient()
 	}
 	return cred, nil
@@ -224,7 +226,7 @@ func network(ip netip.Addr) string {
 	return p.String()
 }
 
-// hasControl keeps log and header injection out of identifiers.
+// hasControl keeps log and header injection out of identifiers: they are printable ASCII.
 func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }

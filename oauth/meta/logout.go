@@ -26,7 +26,11 @@ type Logout struct {
 func (s *Service) ReadLogout(form url.Values) Logout {
 	var l Logout
 	for _, p := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
-		if len(form[p]) > 1 || len(form.Get(p)) > 16<<10 {
+		limit := 4 << 10
+		if p == "id_token_hint" {
+			limit = 16 << 10
+		}
+		if len(form[p]) > 1 || len(url.QueryEscape(form.Get(p))) > limit { // state has to fit into the URL that answers
 			l.Fault = oauth.InvalidRequest("The parameter %s is repeated or too long.", p)
 			return l
 		}

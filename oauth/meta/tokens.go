@@ -212,13 +212,14 @@ func (s *Service) introspectRefresh(ctx context.Context, c *oauth.Client, tok is
 }
 
 // concerns says whether c may learn what a token says: it is its own, or c serves a resource in its audience. A resource
-// that no client is declared to serve is open to every client that authenticates. RFC 7662 §4.
+// that no client is declared to serve is open to every client that authenticates; userinfo is ours to serve, so that this
+// server in the audience lets nobody in. RFC 7662 §4.
 func (s *Service) concerns(c *oauth.Client, a *issue.Access) bool {
 	if a.Client == c.ID {
 		return true
 	}
 	for _, aud := range a.Audience {
-		if aud == string(c.ID) || slices.Contains(c.Serves, aud) || !s.opt.Registry.Served(aud) {
+		if aud == string(c.ID) || slices.Contains(c.Serves, aud) || aud != s.opt.Issue.Issuer() && !s.opt.Registry.Served(aud) {
 			return true
 		}
 	}
