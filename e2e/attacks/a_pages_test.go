@@ -87,7 +87,7 @@ func TestA23_IssInEveryResponse(t *testing.T) {
 		v.signIn("cat")
 		// neither a header nor a parameter changes it
 		for _, h := range []http.Header{{"Host": {"evil.example"}}, {"X-Forwarded-Host": {"evil.example"}}, {"Forwarded": {"host=evil.example;proto=https"}}} {
-			q := v.do(http.MethodGet, "/authorize?"+with(request("house"), "iss", "https://evil.example").Encode(), "", h).location().Query()
+			q := v.do(http.MethodGet, "/authorize?"+with(request("house"), "iss", "https://evil.example", "prompt", "none").Encode(), "", h).location().Query()
 			if len(q["iss"]) != 1 || q.Get("iss") != v.s.Issuer {
 				t.Errorf("iss is %v", q["iss"])
 			}

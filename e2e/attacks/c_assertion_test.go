@@ -70,7 +70,7 @@ func TestC11_AssertionHeader(t *testing.T) {
 	refused(t, v.token("", with(asserted(good), "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")), http.StatusBadRequest, "invalid_request")
 	refused(t, v.token("", with(asserted(good), "client_assertion_type", "")), http.StatusBadRequest, "invalid_request")
 	refused(t, v.token("", with(asserted(good), "client_id", "key-rs")), http.StatusUnauthorized, "invalid_client")
-	refused(t, v.token("svc", asserted(good)), http.StatusBadRequest, "invalid_request")
+	refused(t, v.token("svc", asserted(good)), http.StatusUnauthorized, "invalid_client")
 	accepted(t, visit(t, plain()).token("", asserted(good)))
 	v.recorded("client.authenticated", audit.Failed, 5)
 	// A client with a secret has no keys, whoever signs.

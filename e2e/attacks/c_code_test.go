@@ -129,7 +129,7 @@ func TestC8_NoClientAuthentication(t *testing.T) {
 	accepted(t, v.token("house", good))
 	v.recorded("client.authenticated", audit.Failed, 3)
 	for _, e := range trail(t, v.s) {
-		if len(e.Client) > 255 {
+		if len(e.Client) > 256 {
 			t.Errorf("the audit trail takes a client_id of %d bytes from a stranger", len(e.Client))
 		}
 	}

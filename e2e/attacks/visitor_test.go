@@ -68,7 +68,7 @@ func (v *visitor) do(method, path string, body string, h http.Header) reply {
 		v.t.Fatal(err)
 	}
 	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
-	if body != "" {
+	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	maps.Copy(req.Header, h)
