@@ -13,6 +13,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 	"github.com/postern-id/postern/web/locales"
@@ -235,6 +236,12 @@ func (s *Server) events(r *http.Request, user ident.UserID, before time.Time, li
 		}
 		last = e.At
 		pe := pages.Event{Type: ev.Type, Outcome: string(ev.Outcome), At: e.At, Device: sessions.FamilyOf(ev.Agent), Country: ev.Data["country"], IP: ev.IP, Action: ev.Data["action"]}
+		if strings.HasPrefix(ev.Type, "session.") {
+			pe.Device = ev.Agent // sessions keep the family only
+		}
+		if ev.Type == "risk.decided" && ev.Reason == string(riskstep.ReasonAction) && pe.Action == riskstep.StepUp.String() {
+			pe.Outcome = string(audit.OK) // an application asked for more: nothing was unusual
+		}
 		if c, err := s.opt.Registry.Client(ev.Client); err == nil {
 			pe.App = c.DisplayName("")
 		}

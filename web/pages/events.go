@@ -22,7 +22,9 @@ func newEventList(now time.Time, es []Event) eventList {
 // inner are the types of events that accompany what a person does and say nothing to them, unless they went wrong.
 var inner = map[string]bool{
 	"session.rotated":   true,
+	"password.verified": true,
 	"password.rehashed": true,
+	"otp.verified":      true,
 	"risk.decided":      true,
 	"grant.created":     true,
 	"token.issued":      true,
