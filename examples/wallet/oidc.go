@@ -41,7 +41,8 @@ type tokens struct {
 	ID, Access, Refresh string
 	Scope               string
 	Expires             time.Time
-	User                verify.Token // from the ID token; zero if a refresh brought none
+	User                verify.Token   // from the ID token; zero if a refresh brought none
+	Profile             map[string]any // from userinfo; nil if it did not answer
 }
 
 // oauthError is an error of the provider, RFC 6749 §4.1.2.1 and §5.2.
@@ -104,7 +105,36 @@ func (c *client) answer(ctx context.Context, f flow, q url.Values) (tokens, erro
 	t.User, err = c.idTokens.Verify(ctx, t.ID, verify.Expect{
 		Nonce: f.nonce, AccessToken: t.Access, MaxAge: f.maxAge, HasMaxAge: f.aged, ACR: f.acr,
 	})
+	if err == nil {
+		t.Profile, err = c.profile(ctx, d, t)
+	}
 	return t, err
+}
+
+// profile asks userinfo who the person is: in the code flow, what `profile` and `email` stand for is there and not in
+// the ID token. OIDC Core §5.3, §5.4. Without an answer it is nil; of another person it is an error.
+func (c *client) profile(ctx context.Context, d verify.Discovery, t tokens) (map[string]any, error) {
+	if d.UserinfoEndpoint == "" {
+		return nil, nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.UserinfoEndpoint, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+t.Access)
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, nil
+	}
+	defer res.Body.Close()
+	var claims map[string]any
+	if res.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&claims) != nil {
+		return nil, nil
+	}
+	if claims["sub"] != t.User.Subject {
+		return nil, errors.New("userinfo is of another person than the ID token")
+	}
+	return claims, nil
 }
 
 // refresh returns new tokens for old; the subject stays. RFC 6749 §6, OIDC Core §12.2.
@@ -122,6 +152,7 @@ func (c *client) refresh(ctx context.Context, old tokens) (tokens, error) {
 	if t.Refresh == "" {
 		t.Refresh = old.Refresh
 	}
+	t.Profile = old.Profile
 	if t.ID == "" {
 		t.ID, t.User = old.ID, old.User
 		return t, nil

@@ -59,9 +59,9 @@ var amrWords = map[string]string{
 }
 
 func (w *wallet) homeView(s *session, balance apiCall) homeView {
-	u := s.tokens.User
+	t := s.tokens
 	v := homeView{
-		Name: firstClaim(u, "name", "preferred_username", "email", "sub"), Contact: firstClaim(u, "email", "preferred_username", "sub"),
+		Name: firstClaim(t, "name", "preferred_username", "email"), Contact: firstClaim(t, "email", "preferred_username"),
 		Notice: s.notice, CanRefresh: s.tokens.Refresh != "",
 		Tokens: []tokenView{
 			w.tokenView("id", "ID token", "Tells this app who you are. It is for the app alone and opens no door.", s.tokens.ID),
@@ -147,7 +147,11 @@ func (w *wallet) facts(claims []byte) []fact {
 	case string:
 		put("aud", "Made for", aud)
 	case []any:
-		put("aud", "Made for", strings.Trim(fmt.Sprint(aud...), "[]"))
+		all := make([]string, len(aud))
+		for i, a := range aud {
+			all[i] = fmt.Sprint(a)
+		}
+		put("aud", "Made for", strings.Join(all, ", "))
 	}
 	put("scope", "Allows", strings.ReplaceAll(c.Scope, " ", ", "))
 	put("acr", "Sign-in strength", known(acrWords, c.ACR))
@@ -220,13 +224,16 @@ func grouped(s string) string {
 	return whole + "." + frac
 }
 
-func firstClaim(t verify.Token, names ...string) string {
+// firstClaim is the first of these claims that is known of the person, or their subject identifier.
+func firstClaim(t tokens, names ...string) string {
 	for _, n := range names {
-		if s, ok := t.Claims[n].(string); ok && s != "" {
-			return s
+		for _, claims := range []map[string]any{t.Profile, t.User.Claims} {
+			if s, ok := claims[n].(string); ok && s != "" {
+				return s
+			}
 		}
 	}
-	return t.Subject
+	return t.User.Subject
 }
 
 func indent(b []byte) string {

@@ -78,6 +78,27 @@ func TestWholeWalk(t *testing.T) {
 	}
 }
 
+func TestUserinfoSaysWhoItIs(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string
+		status       int
+		want         string
+	}{
+		{"of the person", `{"sub":"` + verifytest.Subject + `","name":"Lin of Userinfo"}`, 200, "Lin of Userinfo"},
+		{"of another person", `{"sub":"another","name":"Mallory"}`, 400, "userinfo is of another person"},
+		{"without sub", `{"name":"Mallory"}`, 400, "userinfo is of another person"},
+		{"not JSON", `sorry`, 200, "Lin Chen"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newProvider(t, newClock().Now, "")
+			p.Handle("GET /userinfo", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(tt.answer)) })
+			b := newBrowser(t, serve(t, p))
+			path := map[int]string{200: "/", 400: "/callback"}[tt.status]
+			b.want(b.get("/login"), tt.status, path, tt.want)
+		})
+	}
+}
+
 func TestStepUpRefused(t *testing.T) {
 	tests := []struct {
 		name  string
