@@ -8,27 +8,31 @@ import { authorizeURL, people, schemeURI } from './server.js'
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
 export default function pages(browser, server) {
-  for (const locale of ['en-US', 'zh-CN']) {
-    test(`pages, ${locale}`, async (t) => {
-      const b = await open(browser(), { locale })
-      await b.context.addInitScript({ content: axe.source }) // not a script of the page: no policy holds it
-      const person = locale === 'en-US' ? people.mia : people.mei
-      const check = (name) => t.test(name, async () => {
-        assert.equal(await b.page.getAttribute('html', 'lang'), name.startsWith('wallet') ? 'en' : locale.replace('en-US', 'en'))
-        await look(b.page, `${locale.slice(0, 2)}-${name}`)
-      })
-      try {
-        await signInPages(b.page, server(), person, check)
-        await accountPages(b.page, server(), check)
-        await logoutPages(b.page, server(), check)
-        if (locale === 'en-US') await walletPages(b.page, server(), check)
-        await nativePages(b.page, server(), person, check)
-        assert.deepEqual(b.faults.filter((f) => !f.includes('does not have a registered handler')), [])
-      } finally {
-        await b.close()
-      }
+  for (const [locale, person] of [['en-US', people.mia], ['zh-CN', people.mei]]) {
+    suite(browser, `pages, ${locale}`, locale, async (page, check) => {
+      await signInPages(page, server(), person, check)
+      await accountPages(page, server(), check)
+      await logoutPages(page, server(), check)
+      await nativePages(page, server(), person, check)
     })
   }
+  suite(browser, 'pages of the demo wallet', 'en-US', (page, check) => walletPages(page, server(), check))
+}
+
+function suite(browser, title, locale, walk) {
+  test(title, async (t) => {
+    const b = await open(browser(), { locale })
+    await b.context.addInitScript({ content: axe.source }) // not a script of the page: no policy holds it
+    try {
+      await walk(b.page, (name) => t.test(name, async () => {
+        assert.equal(await b.page.getAttribute('html', 'lang'), locale.replace('en-US', 'en'))
+        await look(b.page, `${locale.slice(0, 2)}-${name}`)
+      }))
+      assert.deepEqual(b.faults.filter((f) => !f.includes('does not have a registered handler')), [])
+    } finally {
+      await b.close()
+    }
+  })
 }
 
 async function signInPages(page, { issuer }, person, check) {
