@@ -58,7 +58,7 @@ type Interaction struct {
 	Request  Request         `json:"request"`
 	Browser  string          `json:"browser"` // hash of the cookie of the browser that began it
 	Created  time.Time       `json:"created"`
-	Session  ident.SessionID `json:"session,omitempty"` // the session that the person proved themselves in, here
+	Session  ident.SessionID `json:"session,omitempty"` // in which the person proved themselves or decided here; what they did counts in no other
 	Proved   bool            `json:"proved,omitempty"`  // the person signed in or stepped up within this interaction
 	Decided  bool            `json:"decided,omitempty"` // the consent page was answered
 	Denied   bool            `json:"denied,omitempty"`  // … with no

@@ -89,6 +89,9 @@ func (s *Service) Held(ctx context.Context, l *Live, handle string, need ident.A
 
 // Proved notes that the person proved themselves within this interaction and holds sess now.
 func (s *Service) Proved(ctx context.Context, l *Live, sess sessions.Session) error {
+	if l.Session != sess.ID {
+		l.Decided, l.Denied, l.Scope = false, false, nil
+	}
 	l.Session, l.Proved, l.Hold, l.Reasons = sess.ID, true, "", nil
 	return s.save(ctx, l)
 }
@@ -112,6 +115,9 @@ func (s *Service) Decide(ctx context.Context, l *Live, allow bool, scope []strin
 	}
 	if err := s.opt.Audit.Record(ctx, e); err != nil {
 		return err
+	}
+	if l.Session != sess.ID { // the proof, if there was one, was of another session
+		l.Session, l.Proved = sess.ID, false
 	}
 	l.Decided, l.Denied, l.Scope = true, !allow, scope
 	if allow {

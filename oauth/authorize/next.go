@@ -58,6 +58,11 @@ func (s *Service) next(ctx context.Context, it *oauth.Interaction, c *oauth.Clie
 		return Step{Kind: k, Session: sess}
 	}
 	sess := oauth.SessionOf(ctx)
+	if sess != nil && it.Session != "" && it.Session != sess.ID { // what was proved and allowed here was so in another session
+		fresh := *it
+		fresh.Proved, fresh.Decided = false, false
+		it = &fresh
+	}
 	switch {
 	case sess == nil:
 		return ask(Login, oauth.LoginRequired, nil), nil
