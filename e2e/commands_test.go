@@ -66,7 +66,7 @@ func (st *stage) shown(p *harness.Page, err error) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := map[string]any{"page": p.Name(), "title": p.Title, "lang": p.Lang, "path": p.URL.Path}
+	f := map[string]any{"page": p.Name(), "title": p.Title, "lang": p.Lang, "path": p.URL.Path, "url": p.URL.String()}
 	if form, ok := p.Form("login"); ok {
 		f["identifier"] = form.Values.Get("identifier")
 	}
@@ -220,7 +220,7 @@ func answered(a *harness.Answer, err error) (*outcome, error) {
 }
 
 // cmdToken asks for tokens: with code=, with refresh_token=, or for the client itself. The client is the last one that
-// authorized, unless one is named.
+// authorized, unless one is named; with-secret= and with-method= let it prove itself otherwise than is registered.
 func (st *stage) cmdToken(args []string, _ bool) (*outcome, error) {
 	_, v := params(args)
 	client := one(args)
@@ -231,6 +231,14 @@ func (st *stage) cmdToken(args []string, _ bool) (*outcome, error) {
 		return nil, errors.New("name the client")
 	}
 	rp := st.cast.RP(st.s, client)
+	if v.Has("with-secret") {
+		rp.Secret = v.Get("with-secret")
+	}
+	if v.Has("with-method") {
+		rp.Auth = v.Get("with-method")
+	}
+	v.Del("with-secret")
+	v.Del("with-method")
 	var a *harness.Answer
 	var err error
 	switch {
