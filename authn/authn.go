@@ -54,11 +54,15 @@ type Policy struct {
 	HashSlots           int // hashes at once: the number of cores
 	QueueLimit          int // attempts waiting for a slot before ErrBusy: 32 a slot
 	Throttle            Limits
+	Passkey             PasskeyPolicy
 }
 
-// Options are what a Service stands on. All must be set, except Rand (crypto/rand) and Policy.
+// Options are what a Service stands on. All must be set, except Rand (crypto/rand), Policy, and
+// Passkeys and Recovery, without which there are none.
 type Options struct {
 	Users     Store
+	Passkeys  PasskeyStore
+	Recovery  RecoveryStore
 	Ephemeral store.Ephemeral
 	Counters  store.Counters
 	Sealer    Sealer
@@ -71,6 +75,8 @@ type Options struct {
 // Service verifies factors.
 type Service struct {
 	users    Store
+	passkeys PasskeyStore
+	recovery RecoveryStore
 	eph      store.Ephemeral
 	sealer   Sealer
 	audit    audit.Recorder
@@ -80,6 +86,8 @@ type Service struct {
 	hasher   *hasher
 	block    *blocklist
 	throttle *throttle
+	mds      *metadataService
+	decoy    decoyKey
 }
 
 // New returns a Service, or an error for a missing part, a policy that cannot be, or a blocklist file that cannot be read.
@@ -105,9 +113,16 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Policy.Passkey.RPID != "" && o.Passkeys == nil {
+		return nil, errors.New("authn: Passkeys are needed where there is a relying party")
+	}
+	mds, err := newMetadataService(o.Policy.Passkey, o.Now)
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
-		users: o.Users, eph: o.Ephemeral, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
-		policy: o.Policy, hasher: h, block: block, throttle: th,
+		users: o.Users, passkeys: o.Passkeys, recovery: o.Recovery, eph: o.Ephemeral, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
+		policy: o.Policy, hasher: h, block: block, throttle: th, mds: mds,
 	}, nil
 }
 
@@ -137,12 +152,17 @@ func (p *Policy) complete() error {
 	case p.HashSlots < 1 || p.QueueLimit < 0:
 		return errors.New("authn: at least one hash slot is needed")
 	}
+	if err := p.Passkey.complete(); err != nil {
+		return err
+	}
 	return p.Argon2.check()
 }
 
 // Factors is what a person could show.
 type Factors struct {
 	Password, OTP bool
+	Passkeys      int             // how many
+	RecoveryCodes int             // how many are left
 	Best          ident.Assurance // what all of it together reaches
 }
 
@@ -152,23 +172,45 @@ func (s *Service) Factors(ctx context.Context, user ident.UserID) (Factors, erro
 	if err != nil {
 		return Factors{}, fmt.Errorf("authn: factors: %w", err)
 	}
-	return s.factorsOf(u), nil
-}
-
-func (s *Service) factorsOf(u User) Factors {
-	var have factors
-	f := Factors{Password: s.policy.Password && u.PasswordHash != "", OTP: len(u.TOTP) > 0}
 	if u.Disabled {
-		return Factors{}
+		return Factors{}, nil
 	}
-	if f.Password {
-		have |= hasPassword
+	have := s.secretsOf(u)
+	f := Factors{Password: have&hasPassword != 0, OTP: have&hasOTP != 0}
+	if s.policy.Passkey.RPID != "" {
+		list, err := s.passkeys.Passkeys(ctx, user)
+		if err != nil {
+			return Factors{}, fmt.Errorf("authn: factors: %w", err)
+		}
+		f.Passkeys = len(list)
+		for _, p := range list {
+			have |= s.factorOf(p, p.Verifies)
+		}
 	}
-	if f.OTP {
-		have |= hasOTP
+	if s.recovery != nil {
+		if f.RecoveryCodes, _, err = s.recovery.RecoveryCodes(ctx, user); err != nil {
+			return Factors{}, fmt.Errorf("authn: factors: %w", err)
+		}
+		if f.RecoveryCodes > 0 {
+			have |= hasRecovery
+		}
 	}
 	f.Best = have.worth().assurance
-	return f
+	return f, nil
+}
+
+// secretsOf is what of the factors lies in the account itself.
+func (s *Service) secretsOf(u User) (have factors) {
+	if u.Disabled {
+		return 0
+	}
+	if s.policy.Password && u.PasswordHash != "" {
+		have |= hasPassword
+	}
+	if len(u.TOTP) > 0 {
+		have |= hasOTP
+	}
+	return have
 }
 
 // prove makes the Proof of one factor shown now.

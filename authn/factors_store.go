@@ -29,6 +29,9 @@ type Passkey struct {
 	UsedOn     string       `json:"used_on,omitempty"` // "Chrome on Windows": family only
 }
 
+// MaxPasskeys is how many passkeys a person may have.
+const MaxPasskeys = 50
+
 // PasskeyStore keeps passkeys. Engines implement it.
 type PasskeyStore interface {
 	// Passkeys returns all of user, oldest first.
@@ -36,14 +39,16 @@ type PasskeyStore interface {
 	// Passkey returns the one with the credential id, whoever's it is; store.ErrNotFound.
 	Passkey(ctx context.Context, id []byte) (Passkey, error)
 	// AddPasskey inserts it; store.ErrExists if the credential id is there already, for anybody; store.ErrNotFound if
-	// there is no such user; at most 50 a person, beyond which it is store.ErrStale.
+	// there is no such user; at most MaxPasskeys a person, beyond which it is store.ErrStale.
 	AddPasskey(ctx context.Context, p Passkey) error
 	// UsePasskey stores SignCount, BackedUp, Suspect, UsedAt and UsedOn of p if the stored SignCount is still count;
 	// otherwise store.ErrStale; store.ErrNotFound if it is gone.
 	UsePasskey(ctx context.Context, p Passkey, count uint32) error
-	// RenamePasskey and DeletePasskey do so if it belongs to user; store.ErrNotFound.
+	// RenamePasskey does so if it belongs to user; store.ErrNotFound.
 	RenamePasskey(ctx context.Context, user ident.UserID, id []byte, name string) error
-	DeletePasskey(ctx context.Context, user ident.UserID, id []byte) error
+	// DeletePasskey removes it if it belongs to user; store.ErrNotFound. Unless last says that it may be user's last one,
+	// store.ErrStale where it is: of two that are removed at the same moment, one stays.
+	DeletePasskey(ctx context.Context, user ident.UserID, id []byte, last bool) error
 }
 
 // RecoveryStore keeps the hashes of recovery codes. Engines implement it.

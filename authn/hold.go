@@ -25,6 +25,7 @@ type held struct {
 	Factors factors      `json:"factors"`
 	From    time.Time    `json:"from"`
 	At      time.Time    `json:"at"`
+	Suspect bool         `json:"suspect,omitempty"`
 }
 
 // Hold parks p on the server and returns the secret handle to it. bind is what it belongs to, such
@@ -37,7 +38,7 @@ func (s *Service) Hold(ctx context.Context, p Proof, bind string) (handle string
 	if handle, err = s.random(32); err != nil {
 		return "", err
 	}
-	plain, err := json.Marshal(held{Bind: bind, ID: p.id, User: p.user, Factors: p.factors, From: p.from, At: p.at})
+	plain, err := json.Marshal(held{Bind: bind, ID: p.id, User: p.user, Factors: p.factors, From: p.from, At: p.at, Suspect: p.suspect})
 	if err != nil {
 		return "", fmt.Errorf("authn: hold: %w", err)
 	}
@@ -71,7 +72,7 @@ func (s *Service) Resume(ctx context.Context, handle, bind string) (Proof, error
 	if err := json.Unmarshal(plain, &h); err != nil {
 		return Proof{}, fmt.Errorf("authn: resume: %w", err)
 	}
-	p := Proof{id: h.ID, user: h.User, factors: h.Factors, from: h.From, at: h.At}
+	p := Proof{id: h.ID, user: h.User, factors: h.Factors, from: h.From, at: h.At, suspect: h.Suspect}
 	if subtle.ConstantTimeCompare([]byte(h.Bind), []byte(bind)) != 1 || !p.Fresh(s.now()) {
 		return Proof{}, ErrNoHold
 	}

@@ -82,7 +82,7 @@ func (s *Service) known(ctx context.Context, u User, password string, was phc, t
 		}
 	}
 	f := hasPassword
-	if s.factorsOf(u).OTP {
+	if s.secretsOf(u)&hasOTP != 0 {
 		// Nobody is locked out by a policy that grew stricter: only where there is a second
 		// factor to ask for is a short password not enough.
 		if utf8.RuneCountInString(password) < s.policy.MinLengthSingle {

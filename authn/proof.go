@@ -24,6 +24,7 @@ type Proof struct {
 	user     ident.UserID
 	factors  factors
 	from, at time.Time // when the first and the last of its factors were shown
+	suspect  bool
 }
 
 // ID names the proof; a riskstep.Decision is bound to it. It is no secret.
@@ -41,6 +42,10 @@ func (p Proof) Assurance() ident.Assurance { return p.factors.worth().assurance 
 
 // At is when the last of its factors was shown.
 func (p Proof) At() time.Time { return p.at }
+
+// Suspect says that a passkey of this proof may have been cloned: its counter went back, now or earlier.
+// WebAuthn L3 §6.1.1.
+func (p Proof) Suspect() bool { return p.suspect }
 
 // Valid says whether this is a proof at all.
 func (p Proof) Valid() bool { return p.id != "" && p.user != "" && p.factors != 0 }
@@ -69,6 +74,6 @@ func (p Proof) With(q Proof) (Proof, error) {
 	sum := sha256.Sum256([]byte(p.id + "\x00" + q.id))
 	return Proof{
 		id:   base64.RawURLEncoding.EncodeToString(sum[:16]),
-		user: p.user, factors: p.factors | q.factors, from: from, at: at,
+		user: p.user, factors: p.factors | q.factors, from: from, at: at, suspect: p.suspect || q.suspect,
 	}, nil
 }

@@ -28,6 +28,7 @@ const (
 	HardwareKey AMR = "hwk"
 	SoftwareKey AMR = "swk"
 	UserPresent AMR = "user"
+	Possession  AMR = "pop"
 	RiskBased   AMR = "rba"
 )
 

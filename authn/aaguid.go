@@ -1,0 +1,4 @@
+package authn
+
+// ProviderOf names the product.
+func ProviderOf(aaguid [16]byte) string { return "" }
