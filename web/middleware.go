@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,18 @@ func (s *Server) wrap(row route) http.Handler {
 		took := s.opt.Now().Sub(begun)
 		s.opt.Observe(name, rec.code(), took)
 		s.log(r.Context(), name, r.Method, rec.code(), took, env.RequestID, err)
+	})
+}
+
+// straight lets only plain paths through to the table: http.ServeMux would answer others, such as //token, by a redirect of
+// its own, with 307, which repeats a form with the credentials in it, and past everything that wrap puts around an answer.
+func straight(table, lost http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p != "/" && path.Clean("/"+p) != strings.TrimSuffix(p, "/") {
+			lost.ServeHTTP(w, r)
+			return
+		}
+		table.ServeHTTP(w, r)
 	})
 }
 

@@ -80,6 +80,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 func (s *Server) static() func(http.ResponseWriter, *http.Request) error {
 	h := http.StripPrefix(s.base.Path, static.Handler())
 	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store") // what is found says otherwise
 		h.ServeHTTP(w, r)
 		return nil
 	}

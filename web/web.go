@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/postern-id/postern/audit"
@@ -21,6 +22,7 @@ import (
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/web/locales"
 	"github.com/postern-id/postern/web/pages"
+	"github.com/postern-id/postern/web/static"
 )
 
 // Options of the shell. All are needed except Brand, Dev, Proxies, Observe and the limits.
@@ -87,8 +89,10 @@ func New(opt Options) (http.Handler, error) {
 	for _, row := range s.routes() {
 		mux.Handle(base.Path+row.path, s.wrap(row))
 	}
-	mux.Handle("/", s.wrap(route{path: "/", face: page, h: s.notFound}))
-	return mux, nil
+	lost := s.wrap(route{path: "/", face: page, h: s.notFound})
+	mux.Handle("/", lost)
+	mux.Handle(base.Path+strings.TrimSuffix(static.Prefix, "/"), lost) // otherwise redirected to the folder
+	return straight(mux, lost), nil
 }
 
 func (s *Server) notFound(http.ResponseWriter, *http.Request) error { return errNotFound }
