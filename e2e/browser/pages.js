@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import axe from 'axe-core'
-import { allow, open, shot, signIn } from './chromium.js'
-import { authorizeURL, people, schemeURI } from './server.js'
+import { allow, enterCode, open, shot, signIn } from './chromium.js'
+import { authorizeURL, clientURI, people, schemeURI, totp } from './server.js'
 
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
@@ -11,6 +11,7 @@ export default function pages(browser, server) {
   for (const [locale, person] of [['en-US', people.mia], ['zh-CN', people.mei]]) {
     suite(browser, `pages, ${locale}`, locale, async (page, check) => {
       await signInPages(page, server(), person, check)
+      await elsewhere(browser(), server(), person)
       await accountPages(page, server(), check)
       await logoutPages(page, server(), check)
       await nativePages(page, server(), person, check)
@@ -36,7 +37,7 @@ function suite(browser, title, locale, walk) {
 }
 
 async function signInPages(page, { issuer }, person, check) {
-  const app = (more) => authorizeURL(issuer, 'app', 'https://paper-and-ink.example/cb', more)
+  const app = (more) => authorizeURL(issuer, 'app', clientURI, more)
   await page.goto(app())
   await check('login')
   await signIn(page, { username: person.username, password: 'not the password' })
@@ -47,6 +48,9 @@ async function signInPages(page, { issuer }, person, check) {
   await page.goto(app({ scope: 'openid profile email phone address offline_access orders:read',
     claims: '{"userinfo":{"birthdate":null,"picture":null}}', resource: 'https://api.example' }))
   await check('consent')
+  await page.route(`${clientURI}?**`, (route) => route.fulfill({ contentType: 'text/html', body: 'the client' }))
+  await allow(page)
+  await page.waitForURL(`${clientURI}?**`)
 
   await page.goto(app({ prompt: 'login' }))
   await check('login-again')
@@ -55,8 +59,7 @@ async function signInPages(page, { issuer }, person, check) {
   await page.click('form[action$="/login"] button.primary')
   await page.waitForURL('**/code?**')
   await check('code')
-  await page.fill('[name=code]', '000000')
-  await page.click('form[action$="/code"] button.primary')
+  await enterCode(page, '000000')
   await page.waitForSelector('[role=alert]')
   await check('code-error')
   await page.goto(authorizeURL(issuer, 'nobody', 'https://nobody.example/cb'))
@@ -77,6 +80,16 @@ async function nativePages(page, { issuer }, person, check) {
   await check('continue')
   await page.goto(page.url())
   await check('finished')
+}
+
+// elsewhere signs the same person in on another device, which asks for a code.
+async function elsewhere(browser, { issuer }, person) {
+  const b = await open(browser)
+  await b.page.goto(`${issuer}/account`)
+  await signIn(b.page, person)
+  await enterCode(b.page, totp(person.totp_secret))
+  await b.page.waitForURL('**/account')
+  await b.close()
 }
 
 async function accountPages(page, { issuer }, check) {

@@ -18,6 +18,7 @@ export const people = {
   mei: person('mei', '林小美', 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK'),
 }
 
+export const clientURI = 'https://paper-and-ink.example/cb'
 export const schemeURI = 'com.example.app:/cb'
 
 const seed = {
@@ -26,7 +27,7 @@ const seed = {
     scope_descriptions: { 'orders:read': { en: 'See your orders', 'zh-CN': '查看您的订单' } } }],
   clients: [
     { client_id: 'app', client_name: 'Paper & Ink', 'client_name#zh-CN': '纸墨书店', token_endpoint_auth_method: 'none',
-      redirect_uris: ['https://paper-and-ink.example/cb'], post_logout_redirect_uris: ['https://paper-and-ink.example/bye'],
+      redirect_uris: [clientURI], post_logout_redirect_uris: ['https://paper-and-ink.example/bye'],
       grant_types: ['authorization_code', 'refresh_token'], scope: 'openid profile email phone address offline_access orders:read',
       policy_uri: 'https://paper-and-ink.example/privacy', tos_uri: 'https://paper-and-ink.example/terms' },
     { client_id: 'native', client_name: 'Pocket', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [schemeURI] },
