@@ -24,6 +24,7 @@ type change struct {
 	Kind   string   `json:"kind"`   // client, user or resource
 	Name   string   `json:"name"`
 	Fields []string `json:"fields,omitempty"` // what differs; never the values
+	Warn   string   `json:"warning,omitempty"`
 
 	do func(context.Context) error
 }
@@ -243,7 +244,7 @@ func (h *house) planUser(ctx context.Context, people *authn.Service, su seedUser
 		if newTOTP {
 			judged.TOTP = su.totp // only whether there is one counts
 		}
-		if err := people.CheckPassword(judged, su.password); err != nil {
+		if c.Warn, err = tolerated(people.CheckPassword(judged, su.password)); err != nil {
 			return c, err
 		}
 	}
@@ -293,7 +294,9 @@ func (h *house) putUser(ctx context.Context, people *authn.Service, u authn.User
 		u, err = people.EnrolTOTP(ctx, u, su.totp)
 	}
 	if err == nil && newPassword {
-		_, err = people.SetPassword(ctx, u, su.password)
+		if u.PasswordHash, err = people.HashPassword(ctx, su.password); err == nil {
+			err = h.db.PutUser(ctx, u)
+		}
 	}
 	if err == nil && newPassword && existed {
 		err = h.endSessions(ctx, u.ID, "password_changed")
@@ -317,6 +320,16 @@ func (h *house) totpMatches(u authn.User, secret []byte) bool {
 	}
 	have, err := h.sealer.Open("authn.totp/"+string(u.ID), u.TOTP)
 	return err == nil && hmac.Equal(have, secret)
+}
+
+// tolerated turns what an operator may decide about a declared password into a warning: that it is easy to guess. That it
+// is too short to sign in with stays an error.
+func tolerated(err error) (warning string, _ error) {
+	var weak authn.WeakPassword
+	if !errors.As(err, &weak) || slices.Contains(weak.Codes, authn.TooShort) || slices.Contains(weak.Codes, authn.TooLong) {
+		return "", err
+	}
+	return "the password is easy to guess: " + weakWords(weak), nil
 }
 
 func weakWords(w authn.WeakPassword) string {

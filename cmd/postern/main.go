@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -67,6 +68,9 @@ func unreachable(format string, args ...any) error {
 func usage(format string, args ...any) error { return coded{exitUsage, fmt.Errorf(format, args...)} }
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // requests leave much garbage and little behind: a tenth of the CPU for a few megabytes
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -131,6 +131,9 @@ func (c applyCmd) Run(t *terminal) error {
 func (c applyCmd) report(t *terminal, changes []change) error {
 	out := table{json: map[string]any{"dry_run": c.DryRun, "changes": append([]change{}, changes...)}}
 	for _, ch := range changes {
+		if ch.Warn != "" {
+			fmt.Fprintf(t.err, "postern: warning: %s %q: %s\n", ch.Kind, ch.Name, ch.Warn)
+		}
 		action := map[bool]map[string]string{
 			false: {"create": "created", "update": "updated"}, true: {"create": "would create", "update": "would update"},
 		}[c.DryRun][ch.Action]

@@ -141,10 +141,22 @@ func TestApplyIsIdempotent(t *testing.T) {
 	}
 }
 
+// What an operator declares may be easy to guess: it is said, and done.
+func TestApplyWarnsOfEasyPasswords(t *testing.T) {
+	_, do := workspace(t, "")
+	r := do("users:\n  - {username: bob, password: bobbobbobbobbob}\n", "apply", "-f", "-")
+	if r.code != exitOK || !strings.Contains(r.err, `warning: user "bob"`) || strings.Contains(r.err+r.out, "bobbobbob") {
+		t.Errorf("got %+v", r)
+	}
+	if r := do("users:\n  - {username: bob, password: bobbobbobbobbob}\n", "apply", "-f", "-"); !strings.Contains(r.out, "no changes") {
+		t.Errorf("applied twice: %+v", r)
+	}
+}
+
 func TestApplyRefusesBeforeItWrites(t *testing.T) {
 	_, do := workspace(t, "")
 	for _, tc := range []struct{ name, seed, want string }{
-		{"weak passwords, all of them", "users:\n  - {username: ann, password: short}\n  - {username: bob, password: bobbobbobbobbob}\n", `"bob" is refused`},
+		{"weak passwords, all of them", "users:\n  - {username: ann, password: short}\n  - {username: bob, password: shorter}\n", `"bob" is refused`},
 		{"algorithm", "clients:\n  - {client_id: a, token_endpoint_auth_method: none, redirect_uris: ['https://a/'], id_token_signed_response_alg: RS256}\n", "wants RS256, which is not in tokens.algs"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
