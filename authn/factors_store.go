@@ -42,7 +42,7 @@ type PasskeyStore interface {
 	// there is no such user; at most MaxPasskeys a person, beyond which it is store.ErrStale.
 	AddPasskey(ctx context.Context, p Passkey) error
 	// UsePasskey stores SignCount, BackedUp, Suspect, UsedAt and UsedOn of p if the stored SignCount is still count;
-	// otherwise store.ErrStale; store.ErrNotFound if it is gone.
+	// otherwise store.ErrStale; store.ErrNotFound if it is gone. What is suspect stays so.
 	UsePasskey(ctx context.Context, p Passkey, count uint32) error
 	// RenamePasskey does so if it belongs to user; store.ErrNotFound.
 	RenamePasskey(ctx context.Context, user ident.UserID, id []byte, name string) error
@@ -53,7 +53,8 @@ type PasskeyStore interface {
 
 // RecoveryStore keeps the hashes of recovery codes. Engines implement it.
 type RecoveryStore interface {
-	// PutRecoveryCodes replaces all codes of user in one transaction; none removes them.
+	// PutRecoveryCodes replaces all codes of user in one transaction; none removes them; store.ErrNotFound if there
+	// is no such user.
 	PutRecoveryCodes(ctx context.Context, user ident.UserID, hashes [][sha256.Size]byte, at time.Time) error
 	// TakeRecoveryCode consumes the code to exactly one caller and returns how many are left; store.ErrNotFound if user
 	// has no unused code with this hash.

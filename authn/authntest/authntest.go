@@ -26,6 +26,8 @@ import (
 // Engine is what a Service keeps its things in: sqldb.DB, for one.
 type Engine interface {
 	authn.Store
+	authn.PasskeyStore
+	authn.RecoveryStore
 	store.Ephemeral
 	store.Counters
 }
@@ -44,6 +46,12 @@ type Person struct {
 var (
 	Ann = Person{ID: "u-ann", Username: "ann", Email: "ann@example.com", Password: "seven green umbrellas"}
 	Ben = Person{ID: "u-ben", Username: "ben", Email: "ben@example.com", Password: "quiet harbour at dusk", TOTP: []byte("12345678901234567890")}
+)
+
+// RPID and Origin are those of a Service whose policy names none.
+const (
+	RPID   = "id.example.org"
+	Origin = "https://id.example.org"
 )
 
 // Options of a Service. Engine and Clock are required.
@@ -68,8 +76,11 @@ func Service(t testing.TB, o Options) *authn.Service {
 		o.People = []Person{Ann, Ben}
 	}
 	o.Policy.Password = true
+	if o.Policy.Passkey.RPID == "" {
+		o.Policy.Passkey = authn.PasskeyPolicy{RPID: RPID, RPName: "Postern", Origins: []string{Origin}}
+	}
 	s, err := authn.New(authn.Options{
-		Users: o.Engine, Ephemeral: o.Engine, Counters: o.Engine, Sealer: NewSealer(), Audit: o.Trail, Now: o.Clock.Now, Policy: o.Policy,
+		Users: o.Engine, Passkeys: o.Engine, Recovery: o.Engine, Ephemeral: o.Engine, Counters: o.Engine, Sealer: NewSealer(), Audit: o.Trail, Now: o.Clock.Now, Policy: o.Policy,
 	})
 	if err != nil {
 		t.Fatalf("authntest: %v", err)

@@ -36,6 +36,8 @@ type Engine interface {
 	audit.Store
 	keys.Store
 	authn.Store
+	authn.PasskeyStore
+	authn.RecoveryStore
 	riskstep.Store
 	sessions.Store
 	oauth.GrantStore
@@ -56,7 +58,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 		name  string
 		parts []part[Engine]
 	}{
-		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Risk", riskParts},
+		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
 		{"Registry", registryParts}, {"Revocation", revocationParts},
 	} {

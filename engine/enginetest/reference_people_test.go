@@ -104,6 +104,7 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 	if !m.has("DeleteUser leaves the profile") {
 		delete(m.profiles, id)
 	}
+	m.forgetFactors(id)
 	maps.DeleteFunc(m.sessions, func(_ ident.SessionID, s sessions.Session) bool {
 		return s.User == id && !m.has("DeleteUser leaves the sessions")
 	})

@@ -36,6 +36,8 @@ type reference struct {
 	dataKeys  []keys.DataKey
 	users     map[ident.UserID]authn.User
 	profiles  map[ident.UserID]profile
+	passkeys  []authn.Passkey
+	codes     map[ident.UserID][]code
 	sessions  map[ident.SessionID]sessions.Session
 	grants    map[ident.GrantID]oauth.Grant
 	consents  map[consentKey]oauth.Consent
@@ -64,6 +66,7 @@ var errTooBig = errors.New("reference: value too big")
 func newReference(now func() time.Time, fault string) *reference {
 	return &reference{
 		now: now, fault: fault, ephemeral: map[store.Key]*modelled{}, counters: map[string]*counted{}, users: map[ident.UserID]authn.User{},
+		codes:    map[ident.UserID][]code{},
 		profiles: map[ident.UserID]profile{}, sessions: map[ident.SessionID]sessions.Session{}, grants: map[ident.GrantID]oauth.Grant{},
 		consents: map[consentKey]oauth.Consent{}, clients: map[string]oauth.Document{}, resources: map[string]oauth.Document{},
 	}

@@ -15,6 +15,7 @@ const (
 	lockEphemeral
 	lockCounters
 	lockUsers
+	lockPasskeys
 	lockSessions
 	lockGrants
 	lockConsents

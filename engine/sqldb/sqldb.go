@@ -46,6 +46,8 @@ var (
 	_ audit.Store         = (*DB)(nil)
 	_ keys.Store          = (*DB)(nil)
 	_ authn.Store         = (*DB)(nil)
+	_ authn.PasskeyStore  = (*DB)(nil)
+	_ authn.RecoveryStore = (*DB)(nil)
 	_ riskstep.Store      = (*DB)(nil)
 	_ sessions.Store      = (*DB)(nil)
 	_ oauth.GrantStore    = (*DB)(nil)
