@@ -151,3 +151,14 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkRead(b *testing.B) {
+	h := house(b)
+	form := valid()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := h.Reader.Read(b.Context(), form); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
