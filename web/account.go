@@ -16,7 +16,6 @@ import (
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
-	"github.com/postern-id/postern/web/locales"
 	"github.com/postern-id/postern/web/pages"
 )
 
@@ -85,10 +84,10 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	apps := map[ident.SessionID][]string{}
+	apps, lang := map[ident.SessionID][]string{}, string(s.language(r, ""))
 	for _, g := range grants {
-		if c, err := s.opt.Registry.Client(g.Client); err == nil && !slices.Contains(apps[g.Session], c.DisplayName("")) {
-			apps[g.Session] = append(apps[g.Session], c.DisplayName(""))
+		if c, err := s.opt.Registry.Client(g.Client); err == nil && !slices.Contains(apps[g.Session], c.DisplayName(lang)) {
+			apps[g.Session] = append(apps[g.Session], c.DisplayName(lang))
 		}
 	}
 	return s.answer(w, r, http.StatusOK, pages.Sessions{Account: s.account(r, u), Devices: devices(list, sess, apps), Keeps: s.opt.Access}, nil)
@@ -169,14 +168,18 @@ func (s *Server) apps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	lang := string(locales.Match(s.cookie(r, langCookie), r.Header.Get("Accept-Language")))
+	lang := s.language(r, "")
 	v := pages.Apps{Account: s.account(r, u)}
 	for _, c := range list {
 		app := pages.App{ID: string(c.Client), Client: pages.Party{Name: string(c.Client), Host: c.Host}, Since: c.CreatedAt,
-			Offline: slices.Contains(c.Scope, "offline_access"),
-			Has:     pages.Permissions(slices.DeleteFunc(slices.Clone(c.Scope), func(v string) bool { return v == "offline_access" })...)}
+			Offline: slices.Contains(c.Scope, "offline_access")}
+		for _, scope := range c.Scope {
+			if scope != "offline_access" {
+				app.Has = append(app.Has, s.permission(scope, lang))
+			}
+		}
 		if cl, err := s.opt.Registry.Client(c.Client); err == nil {
-			app.Client.Name = cl.DisplayName(lang)
+			app.Client.Name = cl.DisplayName(string(lang))
 		}
 		v.Apps = append(v.Apps, app)
 	}
@@ -243,7 +246,7 @@ func (s *Server) events(r *http.Request, user ident.UserID, before time.Time, li
 			pe.Outcome = string(audit.OK) // an application asked for more: nothing was unusual
 		}
 		if c, err := s.opt.Registry.Client(ev.Client); err == nil {
-			pe.App = c.DisplayName("")
+			pe.App = c.DisplayName(string(s.language(r, "")))
 		}
 		out = append(out, pe)
 	}

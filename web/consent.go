@@ -60,18 +60,13 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, st
 	}
 	v := pages.Consent{Form: s.form(r, f), Client: s.party(r, f), Account: u.Username,
 		SwitchURL: s.base.Path + "/login?" + f.query() + "&switch=1", Resources: q.Resources, Claims: q.Claims.Names()}
-	lang := locales.Match(s.cookie(r, langCookie), joinSpaces(q.UILocales), r.Header.Get("Accept-Language"))
+	lang := s.language(r, joinSpaces(q.UILocales))
 	for _, sc := range q.Scope {
 		if sc == "offline_access" {
 			v.Offline = f.live.Client.Allows("refresh_token")
 			continue
 		}
-		perm := pages.Permission{Scope: sc}
-		if words := s.opt.Registry.Words(sc); lang == locales.Chinese {
-			perm.Text = words.Zh
-		} else {
-			perm.Text = words.En
-		}
+		perm := s.permission(sc, lang)
 		if slices.Contains(step.New, sc) || q.Has("consent") {
 			v.Asks = append(v.Asks, perm)
 		} else {
@@ -82,6 +77,15 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, st
 		v.ReturnHost = to.Host
 	}
 	return s.answer(w, r, http.StatusOK, v, f.live)
+}
+
+// permission is a scope in the words of the resource that it belongs to.
+func (s *Server) permission(scope string, lang locales.Lang) pages.Permission {
+	words := s.opt.Registry.Words(scope)
+	if lang == locales.Chinese {
+		return pages.Permission{Scope: scope, Text: words.Zh}
+	}
+	return pages.Permission{Scope: scope, Text: words.En}
 }
 
 // proceed completes an interaction: the last page that a person sees of us.
@@ -138,7 +142,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if req.Client != nil {
-		v.Client = pages.Party{Name: req.Client.DisplayName(""), Host: req.Client.Host()}
+		v.Client = pages.Party{Name: req.Client.DisplayName(string(s.language(r, ""))), Host: req.Client.Host()}
 	}
 	if u, err := s.opt.Users.User(ctx, sess.User); err == nil {
 		v.Account = u.Username
@@ -155,7 +159,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, c *oauth.Client
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	var party pages.Party
 	if c != nil {
-		party = pages.Party{Name: c.DisplayName(""), Host: c.Host()}
+		party = pages.Party{Name: c.DisplayName(string(s.language(r, ""))), Host: c.Host()}
 	}
 	if to == "" {
 		return s.answer(w, r, http.StatusOK, pages.SignedOut{Client: party}, nil)

@@ -14,7 +14,6 @@ import (
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
-	"github.com/postern-id/postern/web/locales"
 	"github.com/postern-id/postern/web/pages"
 )
 
@@ -89,7 +88,7 @@ func (s *Server) party(r *http.Request, f *flow) pages.Party {
 		return pages.Party{}
 	}
 	c := f.live.Client
-	lang := locales.Match(s.cookie(r, langCookie), joinSpaces(f.live.Request.UILocales), r.Header.Get("Accept-Language"))
+	lang := s.language(r, joinSpaces(f.live.Request.UILocales))
 	return pages.Party{Name: c.DisplayName(string(lang)), Host: c.Host(), PolicyURL: c.PolicyURI, TermsURL: c.TOSURI}
 }
 

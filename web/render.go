@@ -110,11 +110,16 @@ func kindOf(err error, e *oauth.Error) pages.Kind {
 	return pages.Broken
 }
 
+// language is that of the page which answers r: of the link that was followed, chosen before, asked for by a client
+// (locale, its ui_locales, or ""), or preferred by the browser.
+func (s *Server) language(r *http.Request, locale string) locales.Lang {
+	return locales.Match(r.URL.Query().Get("lang"), s.cookie(r, langCookie), locale, r.Header.Get("Accept-Language"))
+}
+
 // show renders a page whole or, if that fails, a plain sentence. locale is the ui_locales of a client, or "".
 func (s *Server) show(w http.ResponseWriter, r *http.Request, requestID string, status int, v pages.View, locale string) {
-	lang := locales.Match(s.cookie(r, langCookie), locale, r.Header.Get("Accept-Language"))
-	if choice := r.URL.Query().Get("lang"); choice != "" {
-		lang = locales.Match(choice)
+	lang := s.language(r, locale)
+	if r.URL.Query().Has("lang") {
 		s.setCookie(w, langCookie, string(lang), 400*day)
 	}
 	self := r.URL.RequestURI()
