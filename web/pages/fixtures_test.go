@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"strings"
 	"time"
 
 	"github.com/postern-id/postern/web/locales"
@@ -44,10 +45,44 @@ var someSessions = Sessions{Account: account, Keeps: 5 * time.Minute, Devices: [
 		{ID: "s1", Current: true, Country: "CN", CreatedAt: now.Add(-3 * time.Hour), LastSeen: now, AMR: []string{"pwd", "otp"}, Apps: []string{"Harbor Wallet", "Ledger"}},
 	}},
 	{Name: "Safari on iPhone", Sessions: []Session{
-		{ID: "s2", Country: "SG", CreatedAt: now.Add(-50 * time.Hour), LastSeen: now.Add(-2 * time.Hour), AMR: []string{"pwd"}, Apps: []string{"Harbor Wallet"}},
+		{ID: "s2", Country: "SG", CreatedAt: now.Add(-50 * time.Hour), LastSeen: now.Add(-2 * time.Hour), AMR: []string{"swk", "user", "hwk"}, Apps: []string{"Harbor Wallet"}, Far: Far{Known: true, Km: 4470, Bearing: 205}},
 		{ID: "s3", Country: "", CreatedAt: now.Add(-60 * 24 * time.Hour), LastSeen: now.Add(-40 * 24 * time.Hour), AMR: []string{"pwd"}},
 	}},
+	{Name: "Firefox on Linux", Sessions: []Session{
+		{ID: "s4", Country: "DE", CreatedAt: now.Add(-24 * time.Hour), LastSeen: now.Add(-20 * time.Hour), AMR: []string{"pwd", "otp"}, Far: Far{Known: true, Km: 7830, Bearing: 318}},
+		{ID: "s5", Country: "CN", CreatedAt: now.Add(-48 * time.Hour), LastSeen: now.Add(-30 * time.Hour), AMR: []string{"swk"}, Far: Far{Known: true, Km: 2, Bearing: 90}},
+	}},
 }}
+
+// modules look like a QR code: the three corners, and noise that is the same every time.
+func modules(n int) [][]bool {
+	m := make([][]bool, n)
+	seed := uint32(7)
+	for y := range m {
+		m[y] = make([]bool, n)
+		for x := range m[y] {
+			seed = seed*1664525 + 1013904223
+			m[y][x] = seed>>30&1 == 1
+			for _, c := range [][2]int{{0, 0}, {n - 7, 0}, {0, n - 7}} {
+				if dx, dy := x-c[0], y-c[1]; -1 <= dx && dx <= 7 && -1 <= dy && dy <= 7 {
+					ring := max(max(3-dx, dx-3), max(3-dy, dy-3))
+					m[y][x] = ring != 2 && ring != 4
+				}
+			}
+		}
+	}
+	return m
+}
+
+var passkeys = []Passkey{
+	{ID: "cGsx", Name: "Work laptop", Provider: "Windows Hello", AddedAt: now.Add(-90 * 24 * time.Hour), UsedAt: now.Add(-3 * time.Hour), UsedOn: "Chrome on Windows"},
+	{ID: "cGsy", Provider: "iCloud Keychain", AddedAt: now.Add(-20 * 24 * time.Hour), UsedAt: now.Add(-50 * 24 * time.Hour), UsedOn: "Safari on iPhone", Synced: true},
+	{ID: "cGsz", Name: "Blue <key>", AddedAt: now, Key: true, Suspect: true},
+}
+
+var passkeySignal = Signal{RPID: "id.example", UserID: "dQ", Accepted: []string{"cGsx", "cGsy"}, Name: "lin", DisplayName: `Lin "L" Wei`}
+
+var recoveryCodes = strings.Fields("7KQM-2XVB 9DFT-H4PW C3NR-8ZJY V6GS-QA5E 2MXK-T9BD W8HP-4RFC J5ZN-Y7VG EQ3A-6SMK B2TX-D9WH P4FR-C8NJ")
 
 // states are all pages in all the states that a person can meet.
 var states = []struct {
@@ -60,6 +95,27 @@ var states = []struct {
 	{"login-rate", Login{Form: form, Client: harbor, Identifier: "lin@demo.test", Fault: RateLimited, RetryIn: 61 * time.Second}},
 	{"login-empty", Login{Form: form, Client: Party{Host: "harbor.example"}, Fault: Incomplete}},
 	{"login-known", Login{Form: form, Client: harbor, Identifier: "lin@demo.test", Known: true, SwitchURL: "/login?i=Zk3v&switch=1", HelpURL: "https://id.example/help"}},
+	{"login-passkey", Login{Form: form, Client: harbor, Passkey: true, Cancel: true, RecoverURL: "/recover?i=Zk3v"}},
+	{"login-remembered", Login{Form: form, Client: harbor, Identifier: "lin@demo.test", Passkey: true, Remembered: "lin@demo.test", SwitchURL: "/login?i=Zk3v&switch=1", Cancel: true}},
+	{"login-nopassword", Login{Form: form, Client: harbor, Passkey: true, NoPassword: true, Cancel: true, RecoverURL: "/recover?i=Zk3v"}},
+	{"login-nopassword-empty", Login{Form: form, Client: harbor, Passkey: true, NoPassword: true, Fault: Incomplete}},
+	{"login-passkey-known", Login{Form: form, Client: harbor, Identifier: "lin@demo.test", Known: true, Passkey: true, SwitchURL: "/login?i=Zk3v&switch=1", Cancel: true}},
+	{"login-only-known", Login{Form: form, Identifier: "lin@demo.test", Known: true, Passkey: true, NoPassword: true, SwitchURL: "/login?switch=1"}},
+	{"code-passkey", Code{Form: form, Client: harbor, Account: "lin@demo.test", SwitchURL: "/login?i=Zk3v&switch=1", Passkey: true, StepUp: true, NotMe: true, RecoverURL: "/recovery-code?i=Zk3v",
+		Reasons: []Reason{{Code: ReasonCountry, Country: "SG"}}, Context: Context{Device: "Safari on iPhone", Country: "SG", At: now}}},
+	{"code-passkey-only", Code{Form: form, Client: harbor, Account: "lin@demo.test", Passkey: true, NoCode: true, StepUp: true, Cancel: true, Reasons: []Reason{{Code: ReasonDevice}}}},
+	{"code-passkey-rejected", Code{Form: form, Client: harbor, Account: "lin@demo.test", Passkey: true, RecoverURL: "/recovery-code", Fault: Skewed}},
+	{"code-recovery-only", Code{Form: form, Client: harbor, Account: "lin@demo.test", NoCode: true, RecoverURL: "/recovery-code", Cancel: true}},
+	{"recoverycode", RecoveryCode{Form: form, Client: harbor, Account: "lin@demo.test", SwitchURL: "/login?switch=1", BackURL: "/code?i=Zk3v", Cancel: true, HelpURL: "https://id.example/help"}},
+	{"recoverycode-rejected", RecoveryCode{Form: form, Account: "lin@demo.test", Fault: Rejected, Left: 4}},
+	{"recoverycode-used", RecoveryCode{Form: form, Fault: Replayed}},
+	{"recoverycode-empty", RecoveryCode{Form: form, Fault: Incomplete}},
+	{"recoverycode-rate", RecoveryCode{Form: form, Fault: RateLimited, RetryIn: time.Minute}},
+	{"passkeyprompt", PasskeyPrompt{Form: form, Client: harbor}},
+	{"passkeyprompt-auto", PasskeyPrompt{Form: form, Auto: true}},
+	{"passkeyprompt-made", PasskeyPrompt{Form: form, Made: true, Here: "iCloud Keychain"}},
+	{"passkeyprompt-silent", PasskeyPrompt{Form: form, Made: true, Silent: true, Here: "Google Password Manager"}},
+	{"passkeyprompt-somewhere", PasskeyPrompt{Form: form, Made: true}},
 	{"code", Code{Form: form, Client: harbor, Account: "lin@demo.test", SwitchURL: "/login?i=Zk3v&switch=1"}},
 	{"code-stepup", Code{Form: form, Client: harbor, Account: "lin@demo.test", StepUp: true, NotMe: true,
 		Reasons: []Reason{{Code: ReasonCountry, Country: "SG"}, {Code: ReasonDevice}, {Code: ReasonRisk}},
@@ -99,6 +155,53 @@ var states = []struct {
 	{"error-toomany-bare", Error{Kind: TooMany}},
 	{"error-forged", Error{Kind: Forged}},
 	{"error-unavailable", Error{Kind: Unavailable}},
+	{"error-usedlink", Error{Kind: UsedLink}},
+	{"error-stale", Error{Kind: Stale}},
+	{"overview-fine", Overview{Account: Account{CSRF: "x", Name: "Lin Wei", Done: DoneTOTP}, Username: "lin", Email: "lin@demo.test", Passkeys: 2, NoPassword: true, TOTP: true, CodesLeft: 9, CodesOf: 10, Sessions: 1}},
+	{"overview-alerts", Overview{Account: account, Username: "lin", Passkeys: 1, Password: true, CodesLeft: 2, CodesOf: 10, Alerts: 3, Sessions: 3, Apps: 1, Recent: events[3:6]}},
+	{"passkeys", Passkeys{Account: account, Passkeys: passkeys, Signal: passkeySignal}},
+	{"passkeys-none", Passkeys{Account: account}},
+	{"passkeys-only", Passkeys{Account: Account{CSRF: "x", Name: "lin", Done: DoneRenamed}, Passkeys: []Passkey{{ID: "cGsx", Name: "Work laptop", AddedAt: now, Only: true, Synced: true}}, Full: true}},
+	{"passkeys-confirm", Passkeys{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/passkeys"}, Passkeys: passkeys[:2]}},
+	{"totp", TOTP{Account: account, QR: modules(33), Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", URI: "otpauth://totp/Postern:lin%40demo.test?secret=JBSWY3DPEHPK3PXP&issuer=Postern", Hidden: []Field{{"h", "x"}}}},
+	{"totp-rejected", TOTP{Account: Account{CSRF: "x", Name: "lin", Fault: Rejected}, QR: modules(29), Secret: "JBSWY3DPEHPK3PXP", URI: "javascript:x"}},
+	{"totp-skew", TOTP{Account: Account{CSRF: "x", Name: "lin", Fault: Skewed}, Secret: "JBSWY3DPEHPK3PXP"}},
+	{"totp-on", TOTP{Account: account, On: true, Since: now.Add(-90 * 24 * time.Hour)}},
+	{"totp-needed", TOTP{Account: account, On: true, Needed: true}},
+	{"totp-confirm", TOTP{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/totp"}}},
+	{"totp-on-confirm", TOTP{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/totp"}, On: true}},
+	{"recoverycodes", RecoveryCodes{Account: account, Codes: recoveryCodes, Username: "lin@demo.test", Hidden: []Field{{"h", "x"}}}},
+	{"recoverycodes-unsaved", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", Fault: Incomplete}, Codes: recoveryCodes, Username: "lin"}},
+	{"recoverycodes-none", RecoveryCodes{Account: account}},
+	{"recoverycodes-left", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", Done: DoneCodes}, Left: 10, Of: 10}},
+	{"recoverycodes-low", RecoveryCodes{Account: account, Left: 2, Of: 10}},
+	{"recoverycodes-confirm", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/recovery-codes"}, Left: 2, Of: 10}},
+	{"password", Password{Account: account, Username: "lin", Has: true, Least: 15}},
+	{"password-weak", Password{Account: account, Username: "lin", Has: true, Least: 15, Weak: []Weakness{TooShort, Breached, Personal, Unchanged, TooLong}}},
+	{"password-wrong", Password{Account: Account{CSRF: "x", Name: "lin", Fault: Rejected}, Username: "lin", Has: true, Least: 15}},
+	{"password-rate", Password{Account: Account{CSRF: "x", Name: "lin", Fault: RateLimited, RetryIn: time.Minute}, Has: true, Least: 15}},
+	{"password-set", Password{Account: Account{CSRF: "x", Name: "lin", Fault: Incomplete}, Username: "lin", Least: 15}},
+	{"password-confirm", Password{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/password"}, Has: true, Least: 15}},
+	{"settings", Settings{Account: account, Choice: locales.Chinese, ExportURL: "/export"}},
+	{"settings-done", Settings{Account: Account{CSRF: "x", Name: "lin", Done: DoneSettings}}},
+	{"notme", NotMe{Form: form, What: MailFactorAdded, Factor: FactorPasskey, Account: "lin@demo.test", Context: Context{Device: "Firefox on Linux", Country: "DE", At: now}}},
+	{"notme-bare", NotMe{Form: form, What: "x"}},
+	{"recover", Recover{Form: form, Client: harbor, BackURL: "/login?i=Zk3v", HelpURL: "mailto:help@id.example"}},
+	{"recover-rate", Recover{Form: form, Identifier: "lin@demo.test", Fault: RateLimited, RetryIn: time.Hour}},
+	{"recover-empty", Recover{Form: form, Fault: Incomplete}},
+	{"recoverwait", RecoverWait{Form: form, Account: "lin@demo.test", Until: now.Add(24 * time.Hour)}},
+	{"recoverset", RecoverSet{Form: form, Account: "lin@demo.test", Passkey: true, Password: true, Least: 15}},
+	{"recoverset-weak", RecoverSet{Form: form, Account: "lin@demo.test", Password: true, Least: 15, Weak: []Weakness{Breached}}},
+	{"recoverset-empty", RecoverSet{Form: form, Account: "lin@demo.test", Passkey: true, Password: true, Least: 15, Fault: Incomplete}},
+	{"recoverset-passkey", RecoverSet{Form: form, Account: "lin@demo.test", Passkey: true}},
+	{"notice-sent", Notice{What: ToldRecoverSent}},
+	{"notice-waits", Notice{What: ToldRecoverWaits, Wait: 24 * time.Hour}},
+	{"notice-cancelled", Notice{What: ToldRecoverCancelled}},
+	{"notice-recovered", Notice{What: ToldRecovered, SignInURL: "/login?i=Zk3v"}},
+	{"notice-notme", Notice{What: ToldNotMe}},
+	{"outbox", Outbox{Mails: []OutboxMail{{ID: "m2", To: "lin@demo.test", Subject: "New device signed in · Postern", At: now}, {ID: "m1", To: "mei@demo.test", Subject: "A <subject>", At: now.Add(-time.Hour)}}}},
+	{"outbox-empty", Outbox{}},
+	{"outboxmail", OutboxMail{ID: "m2", To: "lin@demo.test", Subject: "New device signed in · Postern", At: now, Text: "Your account was used.\n\nIf this wasn't you:\nhttps://id.example/not-me?t=abc&x=1\n\njavascript:alert(1)\n-- \nPostern\n"}},
 	{"overview", Overview{Account: account, Username: "lin", Email: "lin@demo.test", Password: true, Sessions: 3, Apps: 1, Recent: events[:3]}},
 	{"overview-bare", Overview{Account: Account{CSRF: "x", Name: "lin"}, Username: "lin", TOTP: true, Sessions: 1}},
 	{"sessions", someSessions},

@@ -3,6 +3,7 @@ package pages
 import (
 	"html"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -15,36 +16,50 @@ import (
 func funcs(c *locales.Catalogue, l locales.Lang) template.FuncMap {
 	w := words{c, l}
 	return template.FuncMap{
-		"t":      func(key string) string { return c.T(l, key) },
-		"tf":     func(key string, args ...any) string { return c.T(l, key, args...) },
-		"th":     w.strong,
-		"tn":     func(key string, n int) string { return c.N(l, key, n) },
-		"asset":  func(name string) string { return name },
-		"wait":   func(d time.Duration) string { return c.Wait(l, d) },
-		"ago":    func(now, t time.Time) string { return c.Ago(l, now, t) },
-		"date":   locales.Date,
-		"minute": locales.Minute,
-		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"fresh":  locales.Fresh,
-		"recent": func(now, t time.Time) bool { return !now.IsZero() && now.Sub(t) < 5*time.Minute },
-		"device": w.device,
-		"place":  w.place,
-		"name":   w.name,
-		"reason": w.reason,
-		"asks":   asks,
-		"scope":  w.scope,
-		"claim":  w.claim,
-		"means":  w.methods,
-		"list":   func(items []string) string { return strings.Join(items, c.T(l, "common.list")) },
-		"event":  w.event,
-		"worry":  worry,
-		"done":   w.done,
-		"kind":   kindOf,
-		"letter": letter,
-		"web":    web,
-		"help":   help,
-		"events": newEventList,
-		"first2": func(rs []Reason) []Reason { return rs[:min(2, len(rs))] },
+		"t":          func(key string) string { return c.T(l, key) },
+		"tf":         func(key string, args ...any) string { return c.T(l, key, args...) },
+		"th":         w.strong,
+		"tn":         func(key string, n int) string { return c.N(l, key, n) },
+		"asset":      func(name string) string { return name },
+		"wait":       func(d time.Duration) string { return c.Wait(l, d) },
+		"ago":        func(now, t time.Time) string { return c.Ago(l, now, t) },
+		"date":       locales.Date,
+		"minute":     locales.Minute,
+		"stamp":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"fresh":      locales.Fresh,
+		"recent":     func(now, t time.Time) bool { return !now.IsZero() && now.Sub(t) < 5*time.Minute },
+		"device":     w.device,
+		"place":      w.place,
+		"name":       w.name,
+		"reason":     w.reason,
+		"asks":       asks,
+		"scope":      w.scope,
+		"claim":      w.claim,
+		"means":      w.methods,
+		"list":       func(items []string) string { return strings.Join(items, c.T(l, "common.list")) },
+		"event":      w.event,
+		"worry":      worry,
+		"done":       w.done,
+		"kind":       kindOf,
+		"letter":     letter,
+		"web":        web,
+		"help":       help,
+		"events":     newEventList,
+		"passkey":    w.passkey,
+		"provider":   w.provider,
+		"signal":     signal,
+		"rings":      w.rings,
+		"far":        w.far,
+		"qr":         qr,
+		"groups":     groups,
+		"otpauth":    otpauth,
+		"lowCodes":   lowCodes,
+		"todo":       w.todo,
+		"weaknesses": w.weaknesses,
+		"notice":     noticeOf,
+		"told":       w.told,
+		"linked":     linked,
+		"first2":     func(rs []Reason) []Reason { return rs[:min(2, len(rs))] },
 	}
 }
 
@@ -185,27 +200,43 @@ func (w words) claim(name string) string {
 	return w.c.T(w.l, "consent.claim.unknown", name)
 }
 
-var methodKeys = map[string]string{"pwd": "method.pwd", "otp": "method.otp"}
+var methodKeys = map[string]string{
+	"pwd": "method.pwd",
+	"otp": "method.otp",
+	"hwk": "method.passkey",
+	"swk": "method.passkey",
+}
 
 // methods says in words how somebody signed in; "" where amr names no method that has words.
 func (w words) methods(amr []string) string {
 	var s []string
 	for _, m := range amr {
 		if key, ok := methodKeys[m]; ok {
-			s = append(s, w.c.T(w.l, key))
+			if word := w.c.T(w.l, key); !slices.Contains(s, word) {
+				s = append(s, word)
+			}
 		}
 	}
 	return strings.Join(s, w.c.T(w.l, "common.list"))
 }
 
+var doneKeys = map[Done]string{
+	DoneSignedOut: "sess.done",
+	DoneOthersOut: "sess.done.others",
+	DoneWithdrawn: "apps.done",
+	DoneAdded:     "pk.saved",
+	DoneRenamed:   "pk.renamed",
+	DoneDeleted:   "pk.deleted",
+	DoneTOTP:      "totp.done",
+	DoneNoTOTP:    "totp.removed",
+	DoneCodes:     "rc.saved",
+	DonePassword:  "pw.done",
+	DoneSettings:  "set.done",
+}
+
 func (w words) done(d Done) string {
-	switch d {
-	case DoneSignedOut:
-		return w.c.T(w.l, "sess.done")
-	case DoneOthersOut:
-		return w.c.T(w.l, "sess.done.others")
-	case DoneWithdrawn:
-		return w.c.T(w.l, "apps.done")
+	if key, ok := doneKeys[d]; ok {
+		return w.c.T(w.l, key)
 	}
 	return ""
 }

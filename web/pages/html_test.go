@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,8 @@ func textOf(n *html.Node) string {
 	}
 	return strings.TrimSpace(b.String())
 }
+
+var script = regexp.MustCompile(`^/static/(app|passkey|codes)\.[0-9a-f]{12}\.js$`)
 
 // faults returns what is wrong with a page, whatever it shows.
 func faults(page string) (bad []string) {
@@ -77,7 +80,7 @@ func faults(page string) (bad []string) {
 		case "style", "iframe", "object", "base", "img":
 			say("has", n.Data)
 		case "script":
-			if src, _ := attr(n, "src"); !strings.HasPrefix(src, "/static/app.") || textOf(n) != "" {
+			if src, _ := attr(n, "src"); !script.MatchString(src) || textOf(n) != "" {
 				say("script", src)
 			}
 		case "link":

@@ -139,7 +139,7 @@ func (r *Renderer) Render(w io.Writer, f Frame, v View) error {
 		f.Brand = r.cat.T(f.Lang, "app.name")
 	}
 	f.Theme = ThemeOf(string(f.Theme))
-	d := &doc{Frame: f, V: v, Page: v.page(), Failed: faultOf(v) != NoFault}
+	d := &doc{Frame: f, V: v, Page: v.page(), Failed: failed(v)}
 	buf := r.buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer func() {
@@ -154,12 +154,25 @@ func (r *Renderer) Render(w io.Writer, f Frame, v View) error {
 	return err
 }
 
-func faultOf(v View) Fault {
+// failed says whether a form came back.
+func failed(v View) bool {
 	switch v := v.(type) {
 	case Login:
-		return v.Fault
+		return v.Fault != NoFault
 	case Code:
-		return v.Fault
+		return v.Fault != NoFault
+	case RecoveryCode:
+		return v.Fault != NoFault
+	case TOTP:
+		return v.Fault != NoFault
+	case RecoveryCodes:
+		return v.Fault != NoFault
+	case Password:
+		return v.Fault != NoFault || len(v.Weak) > 0
+	case Recover:
+		return v.Fault != NoFault
+	case RecoverSet:
+		return v.Fault != NoFault || len(v.Weak) > 0
 	}
-	return NoFault
+	return false
 }

@@ -36,10 +36,8 @@ const (
 
 // DoneOf returns the success that a query parameter names; NothingDone where it names none.
 func DoneOf(s string) Done {
-	switch d := Done(s); d {
-	case DoneSignedOut, DoneOthersOut, DoneWithdrawn, DoneAdded, DoneRenamed, DoneDeleted, DoneTOTP, DoneNoTOTP, DoneCodes,
-		DonePassword, DoneSettings:
-		return d
+	if _, ok := doneKeys[Done(s)]; ok {
+		return Done(s)
 	}
 	return NothingDone
 }

@@ -90,7 +90,7 @@ func TestServe(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	for name, most := range map[string]int{"app.css": 3 << 10, "app.js": 1 << 10, "icon.svg": 512} {
+	for name, most := range map[string]int{"app.css": 4 << 10, "app.js": 512, "passkey.js": 2450, "codes.js": 600, "icon.svg": 512} {
 		if n := len(assets.byPath[Path(name)].gzip); n > most {
 			t.Errorf("%s: %d bytes compressed, want at most %d", name, n, most)
 		}
@@ -170,5 +170,14 @@ func TestNothingForeign(t *testing.T) {
 				t.Errorf("%s contains %q", path, bad)
 			}
 		}
+	}
+}
+
+// Comments and indentation are not served, and nothing else is left out.
+func TestSlim(t *testing.T) {
+	in := "// says\n\n/** @type {X} */\nconst a = /** @type {Y} */ (b);\n  // why\n\tf(\"https://x\"); // stays\n\n\nconst re = /\\/\\//;\n"
+	want := "\n\nconst a = (b);\nf(\"https://x\"); // stays\nconst re = /\\/\\//;\n"
+	if got := string(slim([]byte(in))); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,0 +1,90 @@
+package pages
+
+import (
+	"math"
+	"strconv"
+)
+
+// chart shows how far away sessions are, without a map: direction, and distance on a scale of logarithms.
+type chart struct {
+	Circles []circle
+	Dots    []dot
+	marks   map[string]*mark // by session
+}
+
+type circle struct {
+	R, Label int
+	Text     string
+}
+
+type dot struct {
+	X, Y string
+	No   int
+	x, y float64
+}
+
+// mark is what the list says of a session that the chart shows.
+type mark struct {
+	No int
+	Km string
+}
+
+const (
+	chartRadius = 100.0
+	farthest    = 20_000.0 // km: half around the earth
+	nearest     = 18.0     // no dot is nearer to the middle, where this session stands
+	touching    = 14.0     // dots nearer to each other than this are one
+)
+
+// radius is linear up to some ten km and then a logarithm, so that a suburb and a continent both find room.
+func radius(km float64) float64 {
+	km = math.Min(math.Max(km, 0), farthest)
+	return chartRadius * math.Log1p(km/10) / math.Log1p(farthest/10)
+}
+
+func (w words) layout(v Sessions) *chart {
+	c := &chart{marks: map[string]*mark{}}
+	for _, d := range v.Devices {
+		for _, s := range d.Sessions {
+			if s.Current || !s.Far.Known || math.IsNaN(s.Far.Km) || math.IsNaN(s.Far.Bearing) || math.IsInf(s.Far.Bearing, 0) {
+				continue
+			}
+			r, sin, cos := math.Max(radius(s.Far.Km), nearest), math.Sin(s.Far.Bearing*math.Pi/180), math.Cos(s.Far.Bearing*math.Pi/180)
+			c.marks[s.ID] = &mark{No: c.at(r*sin, -r*cos), Km: round(s.Far.Km)}
+		}
+	}
+	for _, km := range []int{100, 1000, 10_000} {
+		r := int(math.Round(radius(float64(km))))
+		c.Circles = append(c.Circles, circle{R: r, Label: r - 4, Text: w.c.T(w.l, "sess.km", strconv.Itoa(km))})
+	}
+	return c
+}
+
+// at returns the number of the dot at a place: that of one which is there already, or of a new one.
+func (c *chart) at(x, y float64) int {
+	for _, d := range c.Dots {
+		if math.Hypot(d.x-x, d.y-y) < touching {
+			return d.No
+		}
+	}
+	coord := func(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+	c.Dots = append(c.Dots, dot{coord(x), coord(y), len(c.Dots) + 1, x, y})
+	return len(c.Dots)
+}
+
+// rings returns the chart of v; nil where it would show nothing.
+func (w words) rings(v Sessions) *chart {
+	if c := w.layout(v); len(c.Dots) > 0 {
+		return c
+	}
+	return nil
+}
+
+func (w words) far(v Sessions) map[string]*mark { return w.layout(v).marks }
+
+// round is km with two digits that count: places are approximate.
+func round(km float64) string {
+	km = math.Min(math.Max(km, 1), farthest)
+	unit := math.Pow(10, math.Max(0, math.Floor(math.Log10(km))-1))
+	return strconv.Itoa(int(math.Round(km/unit) * unit))
+}
