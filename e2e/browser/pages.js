@@ -96,6 +96,7 @@ async function accountPages(page, { issuer }, check) {
   for (const [name, at] of [['account', ''], ['sessions', '/sessions'], ['apps', '/apps'], ['activity', '/activity']]) {
     await page.goto(`${issuer}/account${at}`)
     await check(name)
+    if (name === 'apps') assert.match(await page.textContent('main'), /See your orders|纸墨书店[^]*查看您的订单/)
   }
 }
 
