@@ -36,10 +36,12 @@ func (t Throttled) Error() string {
 	return "authn: too many failures, retry after " + t.RetryAfter.String()
 }
 
-// Sealer encrypts what must be read again; keys.Sealer is one.
+// Sealer encrypts what must be read again, and has secrets for hashes; keys.Sealer is one.
 type Sealer interface {
 	Seal(purpose string, plain []byte) ([]byte, error)
 	Open(purpose string, sealed []byte) ([]byte, error)
+	// Derive returns secrets of 32 bytes for name: make with the first, accept any.
+	Derive(name string) [][]byte
 }
 
 // Policy is what an operator may choose. The zero value of a field is its default.
@@ -50,11 +52,13 @@ type Policy struct {
 	MaxLength           int  // characters: 1024, at least 256
 	Product             string
 	BlocklistFile       string // more passwords to refuse, one a line, at most 64 MiB
+	BreachFile          string // leaked passwords, as published for k-anonymity: a directory of ranges, or one sorted file
 	Argon2              Argon2Params
 	HashSlots           int // hashes at once: the number of cores
 	QueueLimit          int // attempts waiting for a slot before ErrBusy: 32 a slot
 	Throttle            Limits
 	Passkey             PasskeyPolicy
+	Recovery            RecoveryPolicy
 }
 
 // Options are what a Service stands on. All must be set, except Rand (crypto/rand), Policy, and
@@ -70,6 +74,9 @@ type Options struct {
 	Now       func() time.Time
 	Rand      io.Reader
 	Policy    Policy
+	// TellRecovery tells the owner of an account of each step of a recovery, before it is made: an error stops it. For
+	// the zero User it tells nobody, and takes as long. Nil where nobody can be told: then there is no recovery.
+	TellRecovery func(context.Context, User, RecoveryNews) error
 }
 
 // Service verifies factors.
@@ -88,6 +95,8 @@ type Service struct {
 	throttle *throttle
 	mds      *metadataService
 	decoy    decoyKey
+	breaches *breaches
+	tell     func(context.Context, User, RecoveryNews) error
 }
 
 // New returns a Service, or an error for a missing part, a policy that cannot be, or a blocklist file that cannot be read.
@@ -104,6 +113,13 @@ func New(o Options) (*Service, error) {
 	block, err := newBlocklist(o.Policy.BlocklistFile)
 	if err != nil {
 		return nil, err
+	}
+	leaks, err := openBreaches(o.Policy.BreachFile)
+	if err != nil {
+		return nil, err
+	}
+	if o.TellRecovery == nil {
+		o.Policy.Recovery.Off = true
 	}
 	h, err := newHasher(o.Policy, o.Rand)
 	if err != nil {
@@ -122,7 +138,7 @@ func New(o Options) (*Service, error) {
 	}
 	return &Service{
 		users: o.Users, passkeys: o.Passkeys, recovery: o.Recovery, eph: o.Ephemeral, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
-		policy: o.Policy, hasher: h, block: block, throttle: th, mds: mds,
+		policy: o.Policy, hasher: h, block: block, throttle: th, mds: mds, breaches: leaks, tell: o.TellRecovery,
 	}, nil
 }
 
@@ -153,6 +169,9 @@ func (p *Policy) complete() error {
 		return errors.New("authn: at least one hash slot is needed")
 	}
 	if err := p.Passkey.complete(); err != nil {
+		return err
+	}
+	if err := p.Recovery.complete(); err != nil {
 		return err
 	}
 	return p.Argon2.check()

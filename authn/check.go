@@ -35,6 +35,9 @@ func (s *Service) CheckPassword(u User, password string) error {
 	if s.block.has(plain) || patterned(plain) {
 		codes = append(codes, Common)
 	}
+	if s.leaked(n) {
+		codes = append(codes, Breached)
+	}
 	if mostly(plain, s.contextOf(u)) {
 		codes = append(codes, ContainsIdentifier)
 	}

@@ -19,13 +19,15 @@ const holdKind = "authn.hold"
 
 // held is a proof between two pages, as it lies sealed in the store.
 type held struct {
-	Bind    string       `json:"bind"`
-	ID      string       `json:"id"`
-	User    ident.UserID `json:"user"`
-	Factors factors      `json:"factors"`
-	From    time.Time    `json:"from"`
-	At      time.Time    `json:"at"`
-	Suspect bool         `json:"suspect,omitempty"`
+	Bind      string       `json:"bind"`
+	ID        string       `json:"id"`
+	User      ident.UserID `json:"user"`
+	Factors   factors      `json:"factors"`
+	From      time.Time    `json:"from"`
+	At        time.Time    `json:"at"`
+	Suspect   bool         `json:"suspect,omitempty"`
+	Breached  bool         `json:"breached,omitempty"`
+	Recovered bool         `json:"recovered,omitempty"`
 }
 
 // Hold parks p on the server and returns the secret handle to it. bind is what it belongs to, such
@@ -38,7 +40,7 @@ func (s *Service) Hold(ctx context.Context, p Proof, bind string) (handle string
 	if handle, err = s.random(32); err != nil {
 		return "", err
 	}
-	plain, err := json.Marshal(held{Bind: bind, ID: p.id, User: p.user, Factors: p.factors, From: p.from, At: p.at, Suspect: p.suspect})
+	plain, err := json.Marshal(held{Bind: bind, ID: p.id, User: p.user, Factors: p.factors, From: p.from, At: p.at, Suspect: p.suspect, Breached: p.breached, Recovered: p.recovered})
 	if err != nil {
 		return "", fmt.Errorf("authn: hold: %w", err)
 	}
@@ -72,7 +74,7 @@ func (s *Service) Resume(ctx context.Context, handle, bind string) (Proof, error
 	if err := json.Unmarshal(plain, &h); err != nil {
 		return Proof{}, fmt.Errorf("authn: resume: %w", err)
 	}
-	p := Proof{id: h.ID, user: h.User, factors: h.Factors, from: h.From, at: h.At, suspect: h.Suspect}
+	p := Proof{id: h.ID, user: h.User, factors: h.Factors, from: h.From, at: h.At, suspect: h.Suspect, breached: h.Breached, recovered: h.Recovered}
 	if subtle.ConstantTimeCompare([]byte(h.Bind), []byte(bind)) != 1 || !p.Fresh(s.now()) {
 		return Proof{}, ErrNoHold
 	}

@@ -38,55 +38,24 @@ func (s *Service) OTP(ctx context.Context, first Proof, code string, env ident.E
 	if !first.Fresh(s.now()) {
 		return Proof{}, ErrCombine
 	}
-	u, err := s.users.User(ctx, first.user)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Proof{}, fmt.Errorf("authn: otp: %w", err)
-	}
-	if err != nil || u.Disabled {
-		return Proof{}, ErrWrong
+	u, err := s.secondOf(ctx, first)
+	if err != nil {
+		return Proof{}, err
 	}
 	if len(u.TOTP) == 0 {
 		return Proof{}, ErrOff
 	}
-	try, log, err := s.throttle.enter(ctx, guess{factor: "otp", account: string(u.ID), identifier: string(u.ID), env: env})
+	p, try, err := s.takeOTP(ctx, u, code, env)
 	if err != nil {
-		return Proof{}, s.refused(ctx, "otp", log, err, u.ID, "", env)
+		return Proof{}, err
 	}
 	defer try.leave()
-	reason, err := s.checkOTP(ctx, u, code)
-	if err != nil {
-		try.abandon(ctx)
-		return Proof{}, err
-	}
-	if reason != "" {
-		if err := try.fail(ctx); err != nil {
-			return Proof{}, err
-		}
-		if err := s.audit.Record(ctx, event("otp.failed", audit.Failed, reason, u.ID, "", env)); err != nil {
-			return Proof{}, fmt.Errorf("authn: otp: %w", err)
-		}
-		return Proof{}, ErrWrong
-	}
-	if err := s.audit.Record(ctx, event("otp.verified", audit.OK, "", u.ID, "", env)); err != nil {
-		return Proof{}, fmt.Errorf("authn: otp: %w", err)
-	}
-	if err := try.succeed(ctx); err != nil {
-		return Proof{}, err
-	}
-	p, err := s.prove(u.ID, hasOTP)
-	if err != nil {
-		return Proof{}, err
-	}
-	both, err := first.With(p)
-	if err != nil {
-		return Proof{}, err
-	}
-	if both.Assurance() > first.Assurance() {
-		if err := try.remember(ctx); err != nil {
-			return Proof{}, err
-		}
-	}
-	return both, nil
+	return s.second(ctx, first, p, u, try, env)
+}
+
+// takeOTP uses a code of u up and returns the proof of it alone; the caller leaves the attempt.
+func (s *Service) takeOTP(ctx context.Context, u User, code string, env ident.Env) (Proof, *attempt, error) {
+	return s.guessed(ctx, "otp", hasOTP, u, env, func() (string, error) { return s.checkOTP(ctx, u, code) })
 }
 
 // checkOTP uses code up and returns "", or says why it does not count.
@@ -99,15 +68,23 @@ func (s *Service) checkOTP(ctx context.Context, u User, code string) (reason str
 	if !ok {
 		return "wrong", nil
 	}
-	k := store.KeyOf("authn.totp", string(u.ID)+"\x00"+strconv.FormatInt(step, 10))
-	err = s.eph.Put(ctx, k, []byte{1}, time.Unix((step+3)*int64(otpStep/time.Second), 0))
-	if errors.Is(err, store.ErrExists) {
-		return "reused", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("authn: otp: %w", err)
+	if used, err := s.useStep(ctx, u.ID, step); err != nil || used {
+		return "reused", err
 	}
 	return "", nil
+}
+
+// useStep uses a step up, and says whether it had been before.
+func (s *Service) useStep(ctx context.Context, user ident.UserID, step int64) (used bool, err error) {
+	k := store.KeyOf("authn.totp", string(user)+"\x00"+strconv.FormatInt(step, 10))
+	err = s.eph.Put(ctx, k, []byte{1}, time.Unix((step+3)*int64(otpStep/time.Second), 0))
+	if errors.Is(err, store.ErrExists) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("authn: otp: %w", err)
+	}
+	return false, nil
 }
 
 // EnrolTOTP stores u with the shared secret, sealed. The caller has seen a code of it before.

@@ -91,7 +91,9 @@ func (s *Service) known(ctx context.Context, u User, password string, was phc, t
 	} else if err := try.remember(ctx); err != nil {
 		return Proof{}, err
 	}
-	return s.prove(u.ID, f)
+	p, err := s.proveAs(u, f)
+	p.breached = s.leaked(password)
+	return p, err
 }
 
 // rehash renews the hash of u with the present costs, unless the password was changed meanwhile.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern-id/postern/ident"
@@ -25,6 +26,8 @@ type Proof struct {
 	factors  factors
 	from, at time.Time // when the first and the last of its factors were shown
 	suspect  bool
+	// What has to be known of the account.
+	breached, recovered bool
 }
 
 // ID names the proof; a riskstep.Decision is bound to it. It is no secret.
@@ -37,8 +40,14 @@ func (p Proof) User() ident.UserID { return p.user }
 func (p Proof) AMR() []ident.AMR { return slices.Clone(p.factors.worth().amr) }
 
 // Assurance is the rung that the factors reach together. It is None for a proof that cannot stand
-// alone, such as a password too short to be a single factor: With completes it.
-func (p Proof) Assurance() ident.Assurance { return p.factors.worth().assurance }
+// alone, such as a password too short to be a single factor: With completes it. After a recovery it is
+// AAL1 at most, whatever was shown: see Recovered.
+func (p Proof) Assurance() ident.Assurance {
+	if a := p.factors.worth().assurance; !p.recovered || a < ident.AAL1 {
+		return a
+	}
+	return ident.AAL1
+}
 
 // At is when the last of its factors was shown.
 func (p Proof) At() time.Time { return p.at }
@@ -46,6 +55,22 @@ func (p Proof) At() time.Time { return p.at }
 // Suspect says that a passkey of this proof may have been cloned: its counter went back, now or earlier.
 // WebAuthn L3 §6.1.1.
 func (p Proof) Suspect() bool { return p.suspect }
+
+// Breached says that its password is on the list of those that leaked, or that the list cannot be read.
+func (p Proof) Breached() bool { return p.breached }
+
+// Recovered says that the account was recovered with nothing but its mailbox, and that its owner has not added a
+// factor since.
+func (p Proof) Recovered() bool { return p.recovered }
+
+// methods are its AMR, for the trail.
+func (p Proof) methods() string {
+	words := make([]string, 0, 4)
+	for _, m := range p.AMR() {
+		words = append(words, string(m))
+	}
+	return strings.Join(words, " ")
+}
 
 // Valid says whether this is a proof at all.
 func (p Proof) Valid() bool { return p.id != "" && p.user != "" && p.factors != 0 }
@@ -75,5 +100,6 @@ func (p Proof) With(q Proof) (Proof, error) {
 	return Proof{
 		id:   base64.RawURLEncoding.EncodeToString(sum[:16]),
 		user: p.user, factors: p.factors | q.factors, from: from, at: at, suspect: p.suspect || q.suspect,
+		breached: p.breached || q.breached, recovered: p.recovered || q.recovered,
 	}, nil
 }

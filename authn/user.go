@@ -20,6 +20,7 @@ type User struct {
 	Disabled      bool                       `json:"disabled,omitempty"`
 	CreatedAt     time.Time                  `json:"created_at"`
 	UpdatedAt     time.Time                  `json:"updated_at"`
+	RecoveredAt   time.Time                  `json:"recovered_at,omitzero"` // with nothing but the mailbox, and no factor was added since
 }
 
 // Store keeps people. Engines implement it.
