@@ -214,7 +214,9 @@ func (s *Service) Factors(ctx context.Context, user ident.UserID) (Factors, erro
 			have |= hasRecovery
 		}
 	}
-	f.Best = have.worth().assurance
+	if f.Best = have.worth().assurance; !u.RecoveredAt.IsZero() {
+		f.Best = min(f.Best, ident.AAL1)
+	}
 	return f, nil
 }
 

@@ -123,7 +123,11 @@ func (s *Service) Register(ctx context.Context, handle, bind string, response []
 	case err != nil:
 		return Passkey{}, fmt.Errorf("authn: register: %w", err)
 	}
-	return p, nil
+	u, err := s.users.User(ctx, p.User)
+	if err != nil {
+		return Passkey{}, fmt.Errorf("authn: register: %w", err)
+	}
+	return p, s.restored(ctx, u)
 }
 
 // free refuses a credential id that somebody has, whoever it is. WebAuthn L3 §7.1 step 26.

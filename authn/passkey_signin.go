@@ -136,9 +136,16 @@ func (s *Service) Passkey(ctx context.Context, handle, bind string, response []b
 			return Proof{}, err
 		}
 	}
-	p, err := s.prove(shown.User, s.factorOf(shown, verified))
+	u, err := s.users.User(ctx, shown.User)
+	if err != nil {
+		return Proof{}, fmt.Errorf("authn: passkey: %w", err)
+	}
+	p, err := s.proveAs(u, s.factorOf(shown, verified))
+	if err != nil {
+		return Proof{}, err
+	}
 	p.suspect = shown.Suspect
-	return p, err
+	return p, s.outrank(ctx, u, p, env)
 }
 
 // assertion verifies response and moves the counter of its passkey on. A refusal comes with the passkey where

@@ -96,12 +96,13 @@ func (r Recovery) Ready(now time.Time) bool {
 	return r.Step == RecoveryOpened && !now.Before(r.ReadyAt) && now.Before(r.EndsAt)
 }
 
-// live says whether it can still lead anywhere.
+// live says whether a step can be made from it. While a credential is being made none can; where that was cut off
+// another recovery begins anew.
 func (r Recovery) live(now time.Time) bool {
 	switch r.Step {
 	case RecoveryRequested:
 		return now.Before(r.OpenBy)
-	case RecoveryOpened, RecoverySetting:
+	case RecoveryOpened:
 		return now.Before(r.EndsAt)
 	}
 	return false

@@ -206,9 +206,6 @@ func (s *Service) CompleteRecovery(ctx context.Context, secret string, env ident
 	if err != nil {
 		return Recovered{}, err
 	}
-	if r.Step == RecoverySetting || r.Step == RecoveryRequested {
-		return Recovered{}, ErrNoRecovery
-	}
 	if !r.Ready(s.now()) {
 		return Recovered{}, ErrTooEarly
 	}
@@ -229,11 +226,14 @@ func (s *Service) CompleteRecovery(ctx context.Context, secret string, env ident
 	}
 	out.Before = before
 	r.Step = RecoveryDone
-	if _, err := s.move(context.WithoutCancel(ctx), at, r); err != nil {
+	if _, err := s.move(context.WithoutCancel(ctx), at, r); err != nil && !errors.Is(err, ErrNoRecovery) { // another began meanwhile
 		return Recovered{}, err
 	}
 	return out, nil
 }
+
+// inRecovery marks the context in which a recovery sets a credential: that is no new factor beside it.
+type inRecovery struct{}
 
 // setRecovered lowers the account, tells its owner, and only then lets the new credential be made.
 func (s *Service) setRecovered(ctx context.Context, r Recovery, u User, env ident.Env, set func(context.Context, User) (User, error)) (Recovered, error) {
@@ -248,7 +248,7 @@ func (s *Service) setRecovered(ctx context.Context, r Recovery, u User, env iden
 			return Recovered{}, fmt.Errorf("authn: recovery: %w", err)
 		}
 	}
-	made, err := set(ctx, u)
+	made, err := set(context.WithValue(ctx, inRecovery{}, true), u)
 	if err != nil {
 		u.RecoveredAt = was
 		if perr := s.users.PutUser(context.WithoutCancel(ctx), u); perr != nil {

@@ -87,7 +87,7 @@ func (s *Service) proveAs(u User, f factors) (Proof, error) {
 
 // restored ends the time after a recovery in which the account counts for one factor only: u has a new one.
 func (s *Service) restored(ctx context.Context, u User) error {
-	if u.RecoveredAt.IsZero() {
+	if u.RecoveredAt.IsZero() || ctx.Value(inRecovery{}) != nil {
 		return nil
 	}
 	if err := s.audit.Record(ctx, audit.Event{Type: "recovery.restored", Outcome: audit.OK, Actor: "user", User: u.ID}); err != nil {
