@@ -155,3 +155,26 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// Every text grows by what was asked for, and still takes what fills it.
+func TestPseudo(t *testing.T) {
+	c := load(t)
+	p := c.Pseudo(40)
+	for _, l := range All {
+		for k, s := range c.Keys(l) {
+			long := p.Keys(l)[k]
+			if k == "common.list" || k == "common.error" {
+				continue
+			}
+			if n, least := len([]rune(long)), len([]rune(s))*14/10; n < least {
+				t.Errorf("%s: %d characters, want %d: %s", k, n, least, long)
+			}
+			if a, b := verbs(s), verbs(long); !slices.Equal(a, b) {
+				t.Errorf("%s: placeholders %v became %v", k, a, b)
+			}
+		}
+	}
+	if got := p.T(English, "login.to", "X"); got != "to continue to X lorem " {
+		t.Errorf("got %q", got)
+	}
+}

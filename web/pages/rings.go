@@ -26,7 +26,7 @@ type dot struct {
 // mark is what the list says of a session that the chart shows.
 type mark struct {
 	No int
-	Km string
+	Km string // "" where it is too near to tell
 }
 
 const (
@@ -82,9 +82,12 @@ func (w words) rings(v Sessions) *chart {
 
 func (w words) far(v Sessions) map[string]*mark { return w.layout(v).marks }
 
-// round is km with two digits that count: places are approximate.
+// round is km with two digits that count, since places are approximate; "" below what an address can tell.
 func round(km float64) string {
-	km = math.Min(math.Max(km, 1), farthest)
+	if km < 50 {
+		return ""
+	}
+	km = math.Min(km, farthest)
 	unit := math.Pow(10, math.Max(0, math.Floor(math.Log10(km))-1))
 	return strconv.Itoa(int(math.Round(km/unit) * unit))
 }
