@@ -24,7 +24,7 @@ const module = "github.com/postern-id/postern"
 // Rooms between the same arrows do not import each other. store stands before audit and keys because both speak its
 // errors; span and egress know nothing of ours.
 var line = [][]string{
-	{"ident", "span", "egress"}, {"store"}, {"audit", "keys"}, {"did"}, {"authn"}, {"riskstep"}, {"sessions"}, {"oauth"},
+	{"ident", "span", "egress"}, {"store"}, {"audit", "keys"}, {"did"}, {"authn"}, {"riskstep"}, {"sessions"}, {"notify"}, {"oauth"},
 	{"web", "engine"}, {"cmd"},
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
@@ -40,6 +41,7 @@ type Engine interface {
 	authn.RecoveryStore
 	riskstep.Store
 	sessions.Store
+	notify.Store
 	oauth.GrantStore
 	oauth.ConsentStore
 	oauth.RegistryStore
@@ -60,7 +62,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 	}{
 		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
-		{"Registry", registryParts}, {"Revocation", revocationParts},
+		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts},
 	} {
 		t.Run(section.name, func(t *testing.T) { sit(t, open, section.parts) })
 	}

@@ -73,7 +73,8 @@ func (m *reference) PutUser(_ context.Context, u authn.User) error {
 	if m.has("hidden fields are lost") {
 		u.PasswordHash, u.TOTP = "", nil
 	}
-	u.CreatedAt, u.UpdatedAt, u.Claims = m.micros(u.CreatedAt), m.micros(u.UpdatedAt), maps.Clone(u.Claims)
+	u.CreatedAt, u.UpdatedAt, u.RecoveredAt = m.micros(u.CreatedAt), m.micros(u.UpdatedAt), m.micros(u.RecoveredAt)
+	u.Claims = maps.Clone(u.Claims)
 	m.users[u.ID] = u
 	return nil
 }
@@ -105,6 +106,7 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		delete(m.profiles, id)
 	}
 	m.forgetFactors(id)
+	m.forgetMail(id)
 	maps.DeleteFunc(m.sessions, func(_ ident.SessionID, s sessions.Session) bool {
 		return s.User == id && !m.has("DeleteUser leaves the sessions")
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
@@ -44,6 +45,8 @@ type reference struct {
 	clients   map[string]oauth.Document
 	resources map[string]oauth.Document
 	registry  int64
+	mails     []notify.Record
+	once      map[string]time.Time
 }
 
 type counted struct {
@@ -68,7 +71,7 @@ func newReference(now func() time.Time, fault string) *reference {
 		now: now, fault: fault, ephemeral: map[store.Key]*modelled{}, counters: map[string]*counted{}, users: map[ident.UserID]authn.User{},
 		codes:    map[ident.UserID][]code{},
 		profiles: map[ident.UserID]profile{}, sessions: map[ident.SessionID]sessions.Session{}, grants: map[ident.GrantID]oauth.Grant{},
-		consents: map[consentKey]oauth.Consent{}, clients: map[string]oauth.Document{}, resources: map[string]oauth.Document{},
+		consents: map[consentKey]oauth.Consent{}, clients: map[string]oauth.Document{}, resources: map[string]oauth.Document{}, once: map[string]time.Time{},
 	}
 }
 

@@ -42,7 +42,7 @@ func usersValues(r *room[Engine]) {
 		"number": json.RawMessage(`123456789012345678901234567890`), "updated": json.RawMessage(`true`), "": json.RawMessage(`""`),
 	}
 	full.CreatedAt = r.clock.now().In(time.FixedZone("east", 9*3600))
-	full.UpdatedAt = r.clock.in(time.Microsecond)
+	full.UpdatedAt, full.RecoveredAt = r.clock.in(time.Microsecond), r.clock.in(2*time.Microsecond)
 	bare := authn.User{ID: ident.UserID(name("bare")), Username: name("bare"), CreatedAt: r.clock.now()}
 	big := newUser(r)
 	big.Claims = map[string]json.RawMessage{"picture": json.RawMessage(`"` + strings.Repeat("é", 100<<10) + `"`)}
@@ -55,6 +55,7 @@ func usersValues(r *room[Engine]) {
 	same(r, "UserByIdentifier by address", get(r.e.UserByIdentifier(r.ctx, full.Email))(r), full)
 
 	full.Username, full.Email = name("renamed"), name("moved")+"@example.org"
+	full.RecoveredAt = time.Time{}
 	full.TOTP, full.Claims, full.PasswordHash, full.Disabled, full.EmailVerified = nil, nil, "", false, false
 	must(r, r.e.PutUser(r.ctx, full))
 	same(r, "after a replacement", get(r.e.User(r.ctx, full.ID))(r), full)

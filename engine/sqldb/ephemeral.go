@@ -21,6 +21,7 @@ const (
 	lockConsents
 	lockRegistry
 	lockKeys
+	lockMail
 )
 
 var (

@@ -17,6 +17,7 @@ import (
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
@@ -53,6 +54,7 @@ var (
 	_ oauth.GrantStore    = (*DB)(nil)
 	_ oauth.ConsentStore  = (*DB)(nil)
 	_ oauth.RegistryStore = (*DB)(nil)
+	_ notify.Store        = (*DB)(nil)
 )
 
 // A backend is one of the two engines.

@@ -11,6 +11,7 @@ const (
 	sweepSkew      = 10 * time.Second    // a node whose clock is behind may still want a row
 	keepGrants     = 24 * time.Hour      // after their expiry
 	keepSessions   = 30 * 24 * time.Hour // after their expiry, for the person's own list
+	keepMail       = 14 * 24 * time.Hour // after it was written, whatever came of it
 )
 
 var qSweepEphemeral = sql(`DELETE FROM ephemeral WHERE key IN (SELECT key FROM ephemeral WHERE exp <= $1 ORDER BY exp LIMIT $2 @skip)`)
@@ -44,6 +45,12 @@ var walks = []*walk{
 		delete: sql(`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT $2) AND expires_at <= $3
 			AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.session_id = sessions.id AND g.session_id <> '')`),
 		keep: keepSessions,
+	},
+	{
+		from:   "",
+		next:   sql(`SELECT id FROM mail WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2`),
+		delete: sql(`DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE id > $1 ORDER BY id LIMIT $2) AND created_at <= $3`),
+		keep:   keepMail,
 	},
 }
 

@@ -11,17 +11,17 @@ import (
 	"github.com/postern-id/postern/store"
 )
 
-const userColumns = `u.id, u.username, u.email, u.email_verified, u.claims, u.password_hash, u.totp, u.disabled, u.created_at, u.updated_at`
+const userColumns = `u.id, u.username, u.email, u.email_verified, u.claims, u.password_hash, u.totp, u.disabled, u.created_at, u.updated_at, u.recovered_at`
 
 var (
 	qUser             = sql(`SELECT ` + userColumns + ` FROM users u WHERE u.id = $1`)
 	qUserByIdentifier = sql(`SELECT ` + userColumns + ` FROM user_identifiers i JOIN users u ON u.id = i.user_id WHERE i.identifier = $1`)
 	qUsers            = sql(`SELECT ` + userColumns + ` FROM users u WHERE u.id > $1 ORDER BY u.id LIMIT $2`)
-	qPutUser          = sql(`INSERT INTO users (id, username, email, email_verified, claims, password_hash, totp, disabled, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+	qPutUser          = sql(`INSERT INTO users (id, username, email, email_verified, claims, password_hash, totp, disabled, created_at, updated_at, recovered_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, email_verified = excluded.email_verified,
 			claims = excluded.claims, password_hash = excluded.password_hash, totp = excluded.totp, disabled = excluded.disabled,
-			created_at = excluded.created_at, updated_at = excluded.updated_at`)
+			created_at = excluded.created_at, updated_at = excluded.updated_at, recovered_at = excluded.recovered_at`)
 	qForgetIdentifiers = sql(`DELETE FROM user_identifiers WHERE user_id = $1`)
 	qPutIdentifier     = sql(`INSERT INTO user_identifiers (identifier, user_id) VALUES ($1, $2)`)
 
@@ -44,7 +44,7 @@ func scanUser(r *row) authn.User {
 		}
 	}
 	u.PasswordHash, u.TOTP, u.Disabled = r.text(), r.blob(), r.bool()
-	u.CreatedAt, u.UpdatedAt = r.time(), r.time()
+	u.CreatedAt, u.UpdatedAt, u.RecoveredAt = r.time(), r.time(), r.time()
 	return u
 }
 
@@ -68,7 +68,7 @@ func (db *DB) PutUser(ctx context.Context, u authn.User) error {
 		}
 	}
 	o := newOp(qPutUser, string(u.ID), u.Username, u.Email, flag(u.EmailVerified), claims, u.PasswordHash,
-		bytesOf(u.TOTP), flag(u.Disabled), micros(u.CreatedAt), micros(u.UpdatedAt)).locks(lockUsers, string(u.ID))
+		bytesOf(u.TOTP), flag(u.Disabled), micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.RecoveredAt)).locks(lockUsers, string(u.ID))
 	o.solo = true // a name that somebody else has breaks a constraint
 	o.then(qForgetIdentifiers, string(u.ID))
 	name, email := authn.NormalizeIdentifier(u.Username), authn.NormalizeIdentifier(u.Email)
@@ -91,7 +91,7 @@ func (db *DB) Users(ctx context.Context, after ident.UserID, limit int) ([]authn
 // holds its session's row, and is found afterwards.
 func (db *DB) DeleteUser(ctx context.Context, id ident.UserID) error {
 	o := newOp(qDeleteUser, string(id)).locks(lockUsers, string(id))
-	for _, q := range []*query{qForgetIdentifiers, qDeleteUserProfile, qDeleteUserSessions, qDeleteUserGrants, qDeleteUserConsents, qDeleteUserKeys, qDeleteUserCodes} {
+	for _, q := range []*query{qForgetIdentifiers, qDeleteUserProfile, qDeleteUserSessions, qDeleteUserGrants, qDeleteUserConsents, qDeleteUserKeys, qDeleteUserCodes, qDeleteUserMail} {
 		o.then(q, string(id))
 	}
 	return db.must(ctx, "delete user", o, store.ErrNotFound)
