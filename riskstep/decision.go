@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
@@ -140,6 +141,36 @@ func (e *Engine) Learn(ctx context.Context, d Decision) error {
 			return fmt.Errorf("riskstep: learn: %w", err)
 		}
 		p, ver = parseProfile(blob), now
+		if p.alert != d.prior.alert {
+			return nil // somebody disowned a sign-in meanwhile: perhaps this one
+		}
 	}
 	return fmt.Errorf("riskstep: learn: %w", store.ErrStale)
+}
+
+// disputeSlack is by how much what tells of a sign-in may be later than the sign-in itself.
+const disputeSlack = time.Minute
+
+// Unlearn forgets what was learnt of user since a sign-in that they say was not theirs, and for thirty days has no
+// device of theirs count as known. The caller ends the sessions.
+func (e *Engine) Unlearn(ctx context.Context, user ident.UserID, since time.Time) error {
+	ev := audit.Event{Type: "risk.unlearned", Outcome: audit.OK, Actor: "user", User: user, Reason: "disowned"}
+	if err := e.audit.Record(ctx, ev); err != nil {
+		return fmt.Errorf("riskstep: unlearn: %w", err)
+	}
+	from, now := uint32(max(since.Add(-disputeSlack).Unix(), 0)), uint32(e.now().Unix())
+	for range 8 {
+		blob, ver, err := e.store.RiskProfile(ctx, user)
+		if err != nil {
+			return fmt.Errorf("riskstep: unlearn: %w", err)
+		}
+		err = e.store.SaveRiskProfile(ctx, user, ver, parseProfile(blob).unlearn(from, now).blob())
+		if !errors.Is(err, store.ErrStale) {
+			if err != nil {
+				err = fmt.Errorf("riskstep: unlearn: %w", err)
+			}
+			return err
+		}
+	}
+	return fmt.Errorf("riskstep: unlearn: %w", store.ErrStale)
 }

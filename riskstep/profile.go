@@ -11,14 +11,18 @@ import (
 	"github.com/postern-id/postern/ident"
 )
 
-// The blob of a profile: version, number of entries, then entries of entrySize bytes, oldest first.
+// The blob of a profile: version, number of entries, where an alert runs four bytes with its end (the version then says
+// so), then entries of entrySize bytes, oldest first.
 const (
 	profileVersion = 1
+	alertVersion   = 2
 	maxEntries     = 16
 	entrySize      = 4 + 2 + hashSize + hashSize
 	hashSize       = 6
 	// entryLife is how long a habit counts.
 	entryLife = 180 * 24 * time.Hour
+	// alertLife is how long no device counts as known after somebody said that a sign-in was not theirs.
+	alertLife = 30 * 24 * time.Hour
 )
 
 // hash is 48 bits of an HMAC over user, level and value: it links nothing across people.
@@ -34,7 +38,8 @@ type entry struct {
 
 type profile struct {
 	entries []entry
-	damaged bool // there is a blob, and it cannot be read: nothing in it is known
+	alert   uint32 // until then no device counts as known; seconds since 1970, 0 for no alert
+	damaged bool   // there is a blob, and it cannot be read: nothing in it is known
 }
 
 // parseProfile reads a blob; one that it cannot read is a damaged profile, never an empty one.
@@ -42,12 +47,21 @@ func parseProfile(blob []byte) profile {
 	if len(blob) == 0 {
 		return profile{}
 	}
-	if len(blob) < 2 || blob[0] != profileVersion || blob[1] > maxEntries || len(blob) != 2+int(blob[1])*entrySize {
+	head := 2
+	if blob[0] == alertVersion {
+		head += 4
+	}
+	if len(blob) < head || blob[0] != profileVersion && blob[0] != alertVersion || blob[1] > maxEntries || len(blob) != head+int(blob[1])*entrySize {
 		return profile{damaged: true}
 	}
 	p := profile{entries: make([]entry, blob[1])}
+	if blob[0] == alertVersion {
+		if p.alert = binary.BigEndian.Uint32(blob[2:]); p.alert == 0 {
+			return profile{damaged: true}
+		}
+	}
 	for i := range p.entries {
-		b := blob[2+i*entrySize:]
+		b := blob[head+i*entrySize:]
 		e := &p.entries[i]
 		e.at = binary.BigEndian.Uint32(b)
 		copy(e.country[:], b[4:])
@@ -58,7 +72,11 @@ func parseProfile(blob []byte) profile {
 }
 
 func (p profile) blob() []byte {
-	b := append(make([]byte, 0, 2+len(p.entries)*entrySize), profileVersion, byte(len(p.entries)))
+	b := append(make([]byte, 0, 6+len(p.entries)*entrySize), profileVersion, byte(len(p.entries)))
+	if p.alert != 0 {
+		b[0] = alertVersion
+		b = binary.BigEndian.AppendUint32(b, p.alert)
+	}
 	for _, e := range p.entries {
 		b = binary.BigEndian.AppendUint32(b, e.at)
 		b = append(b, e.country[:]...)
@@ -73,6 +91,9 @@ func (p profile) blob() []byte {
 func (p profile) learn(e entry) profile {
 	const day = 24 * 60 * 60
 	out := profile{entries: make([]entry, 0, maxEntries+1)}
+	if p.alert > e.at {
+		out.alert = p.alert
+	}
 	for _, old := range p.entries {
 		same := old.device == e.device && old.prefix == e.prefix && old.country == e.country && old.at/day == e.at/day
 		expired := old.at < e.at && time.Duration(e.at-old.at)*time.Second > entryLife
@@ -87,6 +108,19 @@ func (p profile) learn(e entry) profile {
 	}
 	return out
 }
+
+// unlearn forgets what was learnt from since on, and begins an alert.
+func (p profile) unlearn(since, now uint32) profile {
+	out := profile{alert: now + uint32(alertLife/time.Second), entries: []entry{}}
+	for _, e := range p.entries {
+		if e.at < since {
+			out.entries = append(out.entries, e)
+		}
+	}
+	return out
+}
+
+func (p profile) alerted(now time.Time) bool { return int64(p.alert) > now.Unix() }
 
 func (p profile) hasCountry(c string) bool {
 	return len(c) == 2 && c[0] != 0 && slices.ContainsFunc(p.entries, func(e entry) bool { return string(e.country[:]) == c })

@@ -41,6 +41,8 @@ func FuzzParseProfile(f *testing.F) {
 	f.Add([]byte{})
 	f.Add((profile{entries: []entry{{at: 1, country: [2]byte{'D', 'E'}}}}).blob())
 	f.Add([]byte{1, 255})
+	f.Add([]byte{2, 0, 0, 0, 0, 0})
+	f.Add((profile{alert: 9, entries: []entry{{at: 1}}}).blob())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := parseProfile(b)
 		if !p.damaged && len(b) > 0 && !bytes.Equal(p.blob(), b) {

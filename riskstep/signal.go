@@ -56,4 +56,6 @@ type View struct {
 }
 
 // History says whether anything is known of the person's habits.
-func (v *View) History() bool { return v.profile.damaged || len(v.profile.entries) > 0 }
+func (v *View) History() bool {
+	return v.profile.damaged || len(v.profile.entries) > 0 || v.profile.alerted(v.Now)
+}
