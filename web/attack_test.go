@@ -154,7 +154,7 @@ func TestI2_ToldToWait(t *testing.T) {
 	for range 12 {
 		last = send(s, http.MethodPost, "/login", cookie, form)
 	}
-	if last.Code != http.StatusTooManyRequests || last.Header().Get("Retry-After") == "" || !strings.HasPrefix(last.Header().Get("Content-Type"), "text/html") {
+	if last.Code != http.StatusTooManyRequests || last.Header().Get("Retry-After") == "" || !strings.Contains(last.Body.String(), `name="identifier"`) || !strings.HasPrefix(last.Header().Get("Content-Type"), "text/html") {
 		t.Errorf("the twelfth guess: %d %v", last.Code, last.Header())
 	}
 	s.Clock = s.Clock.Add(25 * time.Hour)
