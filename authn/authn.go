@@ -132,7 +132,7 @@ func New(o Options) (*Service, error) {
 	if o.Policy.Passkey.RPID != "" && o.Passkeys == nil {
 		return nil, errors.New("authn: Passkeys are needed where there is a relying party")
 	}
-	mds, err := newMetadataService(o.Policy.Passkey, o.Now)
+	mds, err := newMetadataService(o.Policy.Passkey.Metadata, o.Now)
 	if err != nil {
 		return nil, err
 	}
