@@ -341,7 +341,9 @@ var registrationRows = []struct {
 	{"user not verified", func(c *authntest.Ceremony) { c.Flags &^= authntest.FlagUV }, authn.ErrWrong, "verification"},
 	{"backed up, not eligible", func(c *authntest.Ceremony) { c.Flags |= authntest.FlagBS }, authn.ErrWrong, "backup"},
 	{"H9 credential id too long", func(c *authntest.Ceremony) { c.ID = make([]byte, 1024) }, authn.ErrWrong, "credential_id"},
-	{"H11 low-order key", func(c *authntest.Ceremony) { c.PublicKey = authntest.COSEEd25519(append([]byte{1}, make([]byte, 31)...)) }, authn.ErrWrong, "weak_key"},
+	{"H11 low-order key", func(c *authntest.Ceremony) {
+		c.PublicKey = authntest.COSEEd25519(append([]byte{1}, make([]byte, 31)...))
+	}, authn.ErrWrong, "weak_key"},
 	{"H11 short key", func(c *authntest.Ceremony) { c.PublicKey = authntest.COSEEd25519(make([]byte, 5)) }, authn.ErrWrong, "key"},
 	{"no key", func(c *authntest.Ceremony) { c.PublicKey = []byte{0xa0} }, authn.ErrWrong, "key"},
 	{"H13 none with a statement", func(c *authntest.Ceremony) { c.Statement = []byte{0xa1, 0x61, 'x', 0x01} }, authn.ErrWrong, "attestation"},

@@ -18,13 +18,13 @@ type CA struct {
 	Key  *ecdsa.PrivateKey
 }
 
-// NewCA makes a root that is valid for a year around at.
+// NewCA makes a root that is valid from ten years before at to ninety after.
 func NewCA(t testing.TB, at time.Time) *CA {
 	t.Helper()
 	ca := &CA{}
 	ca.Cert, ca.Key = (*CA)(nil).Issue(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "Test Root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		NotBefore: at.AddDate(0, -6, 0), NotAfter: at.AddDate(0, 6, 0),
+		NotBefore: at.AddDate(-10, 0, 0), NotAfter: at.AddDate(90, 0, 0),
 	})
 	return ca
 }
@@ -58,7 +58,8 @@ type Attester struct {
 	key   *ecdsa.PrivateKey
 }
 
-// NewAttester makes one for aaguid, whose certificate is valid until notAfter.
+// NewAttester makes one for aaguid, whose certificate is valid until notAfter: the library
+// looks at the clock on the wall, so that it should lie far off.
 func (ca *CA) NewAttester(t testing.TB, aaguid [16]byte, notAfter time.Time) *Attester {
 	t.Helper()
 	id, err := asn1.Marshal(aaguid[:])
