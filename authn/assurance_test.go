@@ -2,6 +2,7 @@ package authn
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 func TestRungs(t *testing.T) {
 	both := []ident.AMR{ident.Password, ident.OTP, ident.MultiFactor}
+	touched := []ident.AMR{ident.Password, ident.Possession, ident.UserPresent, ident.MultiFactor}
 	for _, c := range []struct {
 		name string
 		of   factors
@@ -23,13 +25,40 @@ func TestRungs(t *testing.T) {
 		{"password and code", hasPassword | hasOTP, ident.AAL2, both},
 		{"short password and code", hasShortPassword | hasOTP, ident.AAL2, both},
 		{"the same password twice", hasPassword | hasShortPassword, ident.AAL1, []ident.AMR{ident.Password}},
-		{"everything", hasPassword | hasShortPassword | hasOTP, ident.AAL2, both},
+		{"password and one-time password of every kind", hasPassword | hasShortPassword | hasOTP | hasRecovery, ident.AAL2, both},
+		{"recovery code", hasRecovery, ident.AAL1, []ident.AMR{ident.OTP}},
+		{"two codes", hasOTP | hasRecovery, ident.AAL1, []ident.AMR{ident.OTP}},
+		{"password and recovery code", hasPassword | hasRecovery, ident.AAL2, both},
+		{"short password and recovery code", hasShortPassword | hasRecovery, ident.AAL2, both},
+		{"touched passkey", hasTouch, ident.AAL1, []ident.AMR{ident.Possession, ident.UserPresent}},
+		{"touched passkey and codes", hasTouch | hasOTP | hasRecovery, ident.AAL1, []ident.AMR{ident.Possession, ident.UserPresent}},
+		{"touched passkey and password", hasTouch | hasPassword, ident.PhishingResistant, touched},
+		{"touched passkey and short password", hasTouch | hasShortPassword, ident.PhishingResistant, touched},
+		{"synced passkey", hasSynced, ident.PhishingResistant, []ident.AMR{ident.SoftwareKey, ident.UserPresent, ident.MultiFactor}},
+		{"device-bound passkey", hasBound, ident.PhishingResistant, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
+		{"attested passkey", hasHardware, ident.HardwareBound, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
+		{"everything", 1<<8 - 1, ident.HardwareBound, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.of.worth(); got.assurance != c.want || !reflect.DeepEqual(got.amr, c.amr) {
 				t.Errorf("%v %v, want %v %v", got.assurance, got.amr, c.want, c.amr)
 			}
 		})
+	}
+}
+
+// One more factor never makes a proof weaker, and `mfa` stands exactly where there are two.
+func TestRungsGrow(t *testing.T) {
+	for f := range factors(1 << 8) {
+		r := f.worth()
+		if (r.assurance >= ident.AAL2) != slices.Contains(r.amr, ident.MultiFactor) {
+			t.Errorf("%08b: %v with %v", f, r.assurance, r.amr)
+		}
+		for g := factors(1); g < 1<<8; g <<= 1 {
+			if more := (f | g).worth(); more.assurance < r.assurance {
+				t.Errorf("%08b is %v, with %08b it is %v", f, r.assurance, g, more.assurance)
+			}
+		}
 	}
 }
 

@@ -2,15 +2,20 @@ package authn_test
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
@@ -169,9 +174,18 @@ var assertionRows = []struct {
 	{"H10 handle missing", func(c *authntest.Ceremony) { c.UserHandle = nil }, "user_handle"},
 	{"H11 bad signature", func(c *authntest.Ceremony) { c.Sign = func([]byte) []byte { return make([]byte, 70) } }, "signature"},
 	{"H11 no signature", func(c *authntest.Ceremony) { c.Sign = func([]byte) []byte { return nil } }, "signature"},
-	{"H11 raw, not DER", func(c *authntest.Ceremony) { c.Sign = func([]byte) []byte { return bytes.Repeat([]byte{7}, 64) } }, "signature"},
+	{"H11 raw, not DER", func(c *authntest.Ceremony) { c.Encode = rawSignature }, "signature"},
 	{"H9 a credential id too long", func(c *authntest.Ceremony) { c.ID = make([]byte, 1024) }, "malformed"},
 	{"remote client data", func(c *authntest.Ceremony) { c.Extensions = map[string]any{"remoteClientDataJSON": true} }, "extension"},
+}
+
+// rawSignature is r and s of an ES256 signature, as JOSE has them and WebAuthn does not. WebAuthn L3 §6.5.5.
+func rawSignature(der []byte) []byte {
+	var sig struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &sig); err != nil {
+		return nil
+	}
+	return append(sig.R.FillBytes(make([]byte, 32)), sig.S.FillBytes(make([]byte, 32))...)
 }
 
 func TestPasskeyRefused(t *testing.T) {
@@ -449,45 +463,63 @@ func TestPasskeyClone(t *testing.T) {
 	}
 }
 
-// Of passkeys used at the same moment each is counted; none is suspect, and the greatest count stays.
+// Of uses at the same moment each is counted, the greatest count stays, and the passkey is suspect exactly where one of
+// the proofs is: those that came in another order than they were made.
 func TestPasskeyCounterTogether(t *testing.T) {
 	h := newHouse(t, authn.Policy{}, cas)
 	a := &authntest.Authenticator{}
-	p := h.enrol(t, a, cas.ID)
-	type try struct {
-		handle   string
-		response []byte
-	}
-	var tries []try
+	h.enrol(t, a, cas.ID)
+	var wg sync.WaitGroup
+	var suspects atomic.Int64
 	for range 12 {
 		options, handle, err := h.BeginPasskey(ctx, bind, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		tries = append(tries, try{handle, a.Assert(t, options)})
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	suspects := 0
-	for _, tr := range tries {
+		response := a.Assert(t, options)
 		wg.Go(func() {
-			proof, err := h.Passkey(ctx, tr.handle, bind, tr.response, ident.Env{})
-			mu.Lock()
-			defer mu.Unlock()
+			proof, err := h.Passkey(ctx, handle, bind, response, ident.Env{})
 			if err != nil {
 				t.Error(err)
 			}
 			if proof.Suspect() {
-				suspects++
+				suspects.Add(1)
 			}
 		})
 	}
 	wg.Wait()
 	list, err := h.Passkeys(ctx, cas.ID)
-	if err != nil || list[0].SignCount != 12 || (suspects > 0) != list[0].Suspect {
-		t.Errorf("%d suspects, %+v, %v", suspects, list[0], err)
+	if err != nil || list[0].SignCount != 12 || (suspects.Load() > 0) != list[0].Suspect {
+		t.Errorf("%d suspects, %+v, %v", suspects.Load(), list[0], err)
 	}
-	_ = p
+}
+
+// WebAuthn L3 §6.1.1, against a model: a counter that stands still or goes back makes suspect for ever, unless it was
+// never used.
+func TestPasskeyCounterModel(t *testing.T) {
+	h := newHouse(t, authn.Policy{}, cas)
+	rapid.Check(t, func(rt *rapid.T) {
+		a := &authntest.Authenticator{}
+		p := h.enrol(t, a, cas.ID)
+		defer func() {
+			if err := h.engine.DeletePasskey(ctx, cas.ID, p.ID, true); err != nil {
+				t.Fatal(err)
+			}
+		}()
+		var stored uint32
+		suspect := false
+		for _, count := range rapid.SliceOfN(rapid.Uint32Range(0, 5), 1, 6).Draw(rt, "counts") {
+			proof, err := h.signIn(t, a, func(c *authntest.Ceremony) { c.Count = count })
+			suspect = suspect || count <= stored && (count != 0 || stored != 0)
+			stored = max(stored, count)
+			if err != nil || proof.Suspect() != suspect {
+				rt.Fatalf("count %d: suspect %v, want %v, %v", count, proof.Suspect(), suspect, err)
+			}
+		}
+		if got, err := h.engine.Passkey(ctx, p.ID); err != nil || got.SignCount != stored || got.Suspect != suspect {
+			rt.Fatalf("%+v, %v, want %d, %v", got, err, stored, suspect)
+		}
+	})
 }
 
 // H16: whoever is asked for, the answer has the same shape, and stays the same.

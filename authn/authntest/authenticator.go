@@ -67,6 +67,7 @@ type Ceremony struct {
 	Format      string              // of attestation; "" for what is right
 	Statement   []byte              // CBOR; nil for what is right
 	Sign        func([]byte) []byte // the signature of an assertion; nil for what is right
+	Encode      func([]byte) []byte // what becomes of that signature; nil for nothing
 	Extensions  map[string]any      // results of client extensions
 }
 
@@ -199,9 +200,12 @@ func (a *Authenticator) AssertWith(t testing.TB, id, options []byte, tweaks ...f
 	if c.Sign == nil {
 		c.Sign = func(b []byte) []byte { return sign(t, k.signer, b) }
 	}
+	sig := c.Sign(signed)
+	if c.Encode != nil {
+		sig = c.Encode(sig)
+	}
 	response := map[string]any{
-		"clientDataJSON": b64u.EncodeToString(client), "authenticatorData": b64u.EncodeToString(data),
-		"signature": b64u.EncodeToString(c.Sign(signed)),
+		"clientDataJSON": b64u.EncodeToString(client), "authenticatorData": b64u.EncodeToString(data), "signature": b64u.EncodeToString(sig),
 	}
 	if c.UserHandle != nil {
 		response["userHandle"] = b64u.EncodeToString(c.UserHandle)
