@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"strings"
 	"unicode/utf8"
 )
@@ -72,4 +73,21 @@ func mostly(password string, words []string) bool {
 		}
 	}
 	return found && utf8.RuneCountInString(rest) <= 8
+}
+
+// LeastPassword is how many characters a password of u must have.
+func (s *Service) LeastPassword(u User) int { return s.minLength(u) }
+
+// Holds says whether password is that of u, for operators who declare what is: it leaves no trace, no event, no used
+// budget and no new hash.
+func (s *Service) Holds(ctx context.Context, u User, password string) (bool, error) {
+	want, err := parsePHC(u.PasswordHash)
+	if err != nil {
+		return false, nil
+	}
+	text, ok := s.normalise(password)
+	if !ok {
+		return false, nil
+	}
+	return s.hasher.compare(ctx, text, want)
 }

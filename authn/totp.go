@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/postern-id/postern/audit"
@@ -80,9 +81,10 @@ func (s *Service) otpauth(u User, secret string) string {
 	if label == "" {
 		label = u.Username
 	}
-	product := s.policy.Product
-	return "otpauth://totp/" + url.PathEscape(product) + ":" + url.PathEscape(label) +
-		"?secret=" + secret + "&issuer=" + url.PathEscape(product) + "&algorithm=SHA1&digits=6&period=30"
+	// Apps take a plus sign for one, also in the query.
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	product := escape(s.policy.Product)
+	return "otpauth://totp/" + product + ":" + escape(label) + "?secret=" + secret + "&issuer=" + product + "&algorithm=SHA1&digits=6&period=30"
 }
 
 func (s *Service) keep(ctx context.Context, handle string, e enrolment) error {
@@ -194,4 +196,18 @@ func (s *Service) RemoveTOTP(ctx context.Context, user ident.UserID, env ident.E
 		return User{}, fmt.Errorf("authn: remove: %w", err)
 	}
 	return u, nil
+}
+
+// TOTPEnrolment returns the enrolment under way with handle, for showing it again after a wrong code; ErrNoHold.
+func (s *Service) TOTPEnrolment(ctx context.Context, handle, bind string) (TOTPEnrolment, error) {
+	e, err := s.enrolmentOf(ctx, handle, bind)
+	if err != nil {
+		return TOTPEnrolment{}, err
+	}
+	u, err := s.users.User(ctx, e.User)
+	if err != nil {
+		return TOTPEnrolment{}, fmt.Errorf("authn: enrol: %w", err)
+	}
+	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(e.Secret)
+	return TOTPEnrolment{Secret: text, URI: s.otpauth(u, text), Handle: handle}, nil
 }

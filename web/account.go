@@ -62,8 +62,12 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.answer(w, r, http.StatusOK, pages.Overview{Account: s.account(r, u), Username: u.Username, Email: u.Email,
-		Password: factors.Password, TOTP: factors.OTP, Sessions: len(list), Apps: len(apps), Recent: events}, nil)
+	v := pages.Overview{Account: s.account(r, u), Username: u.Username, Email: u.Email, Passkeys: factors.Passkeys, Password: factors.Password,
+		NoPassword: !s.opt.Passwords, TOTP: factors.OTP, Sessions: len(list), Apps: len(apps), Recent: events}
+	if v.CodesLeft, v.CodesOf, err = s.opt.Authn.RecoveryCodesLeft(ctx, u.ID); err != nil {
+		return err
+	}
+	return s.answer(w, r, http.StatusOK, v, nil)
 }
 
 // sessions is /account/sessions: where the person is signed in, and the buttons that end it.

@@ -15,6 +15,8 @@ const (
 	deviceCookie  = "did"
 	langCookie    = "lang"
 	themeCookie   = "theme"
+	whoCookie     = "who"   // who used a passkey in this browser last
+	laterCookie   = "later" // the offer of a passkey was declined
 )
 
 // setCookie sets a cookie that scripts cannot read; life 0 lasts until the browser closes. An issuer without TLS can only
@@ -62,8 +64,12 @@ func (s *Server) csrf(r *http.Request, about string) string {
 
 // genuine says whether a form came from a page that we showed to this browser.
 func (s *Server) genuine(r *http.Request, about string) bool {
+	return s.genuineToken(r, about, r.PostForm.Get("csrf"))
+}
+
+func (s *Server) genuineToken(r *http.Request, about, token string) bool {
 	for _, k := range s.opt.FormKeys() {
-		if hmac.Equal([]byte(r.PostForm.Get("csrf")), []byte(formToken(k, device(r.Context()), about))) {
+		if hmac.Equal([]byte(token), []byte(formToken(k, device(r.Context()), about))) {
 			return true
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, row route, env id
 		w.Header().Set("Allow", strings.Join(row.methods, ", "))
 		return errMethod
 	}
-	if row.face == page {
+	if row.face == page || row.face == fetch {
 		if err := cross.Check(r); err != nil {
 			return errForged
 		}
@@ -98,7 +98,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, row route, env id
 		return oauth.Unavailable(errors.New("web: too many requests at once"))
 	}
 	ctx := r.Context()
-	if row.face == page || row.face == open {
+	if row.face == page || row.face == fetch || row.face == open {
 		pageHeaders(w.Header())
 		cookie := s.cookie(r, deviceCookie)
 		if env.Device = s.opt.Sessions.Device(cookie); env.Device == "" {

@@ -50,6 +50,10 @@ func (s *Server) fail(w *recorder, r *http.Request, row route, env ident.Env, er
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": e.Code, "error_description": e.Description})
 		return
 	}
+	if row.face == fetch {
+		s.failFetch(w, err, e)
+		return
+	}
 	pageHeaders(h)
 	v := pages.Error{Kind: kindOf(err, e)}
 	if s.opt.Dev {

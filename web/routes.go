@@ -12,6 +12,7 @@ type face int
 
 const (
 	page   face = iota // a person in a browser: cookies, CSP, and no form from elsewhere
+	fetch              // the script of our own pages: as page, with JSON
 	open               // as page, but other sites may send people here by a form: they hold no power here
 	api                // a program: no cookies, OAuth JSON
 	public             // anybody, and caches: no cookies
@@ -59,14 +60,36 @@ func (s *Server) routes() []route {
 		{"/login", both, page, nobody, 16 * kb, 10, s.login},
 		{"/code", both, page, nobody, 16 * kb, 10, s.code},
 		{"/consent", both, page, nobody, 16 * kb, 10, s.consent},
+		{"/recovery-code", both, page, nobody, 16 * kb, 10, s.recoveryCode},
+		{"/passkey", both, page, nobody, 16 * kb, 10, s.prompt},
 		{"/continue", get, page, nobody, 0, 20, s.proceed},
+		{"/webauthn/get/options", post, fetch, nobody, 16 * kb, 10, s.getOptions},
+		{"/webauthn/get", post, fetch, nobody, 64 * kb, 10, s.get},
+		{"/webauthn/create/options", post, fetch, nobody, 16 * kb, 10, s.createOptions},
+		{"/webauthn/create", post, fetch, nobody, 64 * kb, 10, s.create},
 		// the person's own account
 		{"/account", get, page, nobody, 0, 20, s.overview},
 		{"/account/sessions", both, page, nobody, 16 * kb, 20, s.sessions},
 		{"/account/apps", both, page, nobody, 16 * kb, 20, s.apps},
 		{"/account/activity", get, page, nobody, 0, 20, s.activity},
+		{"/account/passkeys", both, page, nobody, 16 * kb, 20, s.passkeys},
+		{"/account/totp", both, page, nobody, 16 * kb, 20, s.totp},
+		{"/account/recovery-codes", both, page, nobody, 16 * kb, 20, s.recoveryCodes},
+		{"/account/password", both, page, nobody, 16 * kb, 20, s.password},
+		{"/account/settings", both, page, nobody, 16 * kb, 20, s.settings},
+		{"/account/export", get, page, nobody, 0, 1, s.export},
+		{"/not-me", both, page, nobody, 16 * kb, 10, s.notMe},
+		{"/recover", both, page, nobody, 16 * kb, 10, s.recover},
+		{"/recover/go", both, page, nobody, 16 * kb, 10, s.recoverGo},
+		{"/recover/show", post, page, nobody, 16 * kb, 10, s.recoverShow},
+		{"/recover/cancel", post, page, nobody, 16 * kb, 10, s.recoverCancel},
+		{"/recover/set", post, page, nobody, 16 * kb, 10, s.recoverSet},
+		{"/dev/outbox", get, page, nobody, 0, 20, s.outbox},
 		{"/{$}", get, page, nobody, 0, 20, s.home},
 		// the rest
+		{"/.well-known/webauthn", get, public, nobody, 0, 0, s.relatedOrigins},
+		{"/.well-known/passkey-endpoints", get, public, nobody, 0, 0, s.passkeyEndpoints},
+		{"/.well-known/change-password", get, public, nobody, 0, 0, s.changePassword},
 		{"/healthz", get, public, nobody, 0, 0, s.healthz},
 		{static.Prefix, get, public, nobody, 0, 0, s.static()},
 	}

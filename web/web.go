@@ -14,6 +14,7 @@ import (
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/oauth/meta"
@@ -37,6 +38,7 @@ type Options struct {
 	Authn     *authn.Service
 	Risk      *riskstep.Engine
 	Sessions  *sessions.Manager
+	Notify    *notify.Service
 	Users     authn.Store
 	Grants    oauth.GrantStore
 	Consents  oauth.ConsentStore
@@ -45,6 +47,10 @@ type Options struct {
 	History   audit.Store                                        // the person's own activity
 	FormKeys  func() [][]byte                                    // secrets of the tokens in forms, newest first
 	Proxies   []netip.Prefix                                     // peers whose X-Forwarded-For is believed
+	Passkeys  bool                                               // people can sign in by passkey
+	Passwords bool                                               // … and by password
+	Recovery  bool                                               // who lost all ways to sign in can ask for a mail
+	Related   []string                                           // further origins that may use our passkeys, WebAuthn L3 §5.11
 	Access    time.Duration                                      // life of an access token, told to people
 	Log       *slog.Logger                                       // one line a request
 	Observe   func(route string, status int, took time.Duration) // metrics
@@ -88,6 +94,10 @@ func New(opt Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	for _, row := range s.routes() {
 		mux.Handle(base.Path+row.path, s.wrap(row))
+	}
+	if base.Path != "" { // RFC 8414 §3.1: the well-known string stands between the host and the path
+		const doc = "/.well-known/oauth-authorization-server"
+		mux.Handle(doc+base.Path, s.wrap(route{path: doc, methods: []string{http.MethodGet, http.MethodHead}, face: public, cors: anybody, h: opt.Discovery.Document}))
 	}
 	lost := s.wrap(route{path: "/", face: page, h: s.notFound})
 	mux.Handle("/", lost)

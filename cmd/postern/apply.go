@@ -229,7 +229,7 @@ func (h *house) planUser(ctx context.Context, people *authn.Service, su seedUser
 	newTOTP := su.totp != nil && !h.totpMatches(want, su.totp)
 	newPassword := false
 	if su.password != "" {
-		same, err := h.passwordMatches(ctx, want, su.password)
+		same, err := people.Holds(ctx, want, su.password)
 		if err != nil {
 			return c, err
 		}
@@ -244,9 +244,11 @@ func (h *house) planUser(ctx context.Context, people *authn.Service, su seedUser
 		if newTOTP {
 			judged.TOTP = su.totp // only whether there is one counts
 		}
-		if c.Warn, err = tolerated(people.CheckPassword(judged, su.password)); err != nil {
+		warn, err := tolerated(people.CheckPassword(judged, su.password))
+		if err != nil {
 			return c, err
 		}
+		c.Warn = warn
 	}
 	if have.ID != "" && len(c.Fields) == 0 {
 		c.Action = ""

@@ -19,6 +19,9 @@ type Config struct {
 	Secrets    SecretsConfig    `yaml:"secrets" doc:"The master key under which signing keys and other reversible secrets are sealed. Give exactly one of master, master_file and kms."`
 	Proxies    ProxiesConfig    `yaml:"proxies" doc:"Reverse proxies in front of this server."`
 	Password   PasswordConfig   `yaml:"password" doc:"Sign-in by password."`
+	Passkeys   PasskeysConfig   `yaml:"passkeys" doc:"Sign-in by passkey (WebAuthn)."`
+	Recovery   RecoveryConfig   `yaml:"recovery" doc:"How people who lost all ways to sign in get back; needs mail."`
+	Mail       MailConfig       `yaml:"mail" doc:"The mail server that tells people about their accounts. Without a host nothing is sent."`
 	Geo        GeoConfig        `yaml:"geo" doc:"Where addresses are, for the risk engine."`
 	Risk       RiskConfig       `yaml:"risk" doc:"What the risk engine does with what it sees."`
 	Sessions   SessionsConfig   `yaml:"sessions" doc:"How long a person stays signed in."`
@@ -90,10 +93,38 @@ type PasswordConfig struct {
 	BlocklistFile string `yaml:"blocklist_file" doc:"Passwords nobody may choose, one a line, in addition to the built-in list."`
 	MemoryKiB     int    `yaml:"memory_kib" min:"19456" max:"1048576" doc:"Memory of argon2id for new hashes, in KiB."`
 	Passes        int    `yaml:"passes" min:"1" max:"16" doc:"Passes of argon2id for new hashes."`
+	BreachFile    string `yaml:"breach_file" doc:"Leaked passwords in the range format of k-anonymity services: a directory of files by prefix, or one sorted file."`
 	Threads       int    `yaml:"threads" min:"1" max:"16" doc:"Lanes of argon2id for new hashes."`
 	Slots         int    `yaml:"slots" min:"0" max:"256" doc:"How many passwords are hashed at once; others wait. 0 means one a processor."`
 	MinLength     int    `yaml:"min_length" min:"15" max:"256" doc:"The fewest characters of a password that is the only factor."`
 	MinLength2    int    `yaml:"min_length_with_second" min:"8" max:"256" doc:"The fewest characters of a password beside a second factor."`
+}
+
+// PasskeysConfig is sign-in by passkey.
+type PasskeysConfig struct {
+	Enabled      bool     `yaml:"enabled" doc:"Whether people can make passkeys and sign in by them."`
+	RPID         string   `yaml:"rp_id" doc:"The domain that passkeys belong to, for ever; empty is the host of the issuer. Changing it makes all passkeys useless."`
+	Name         string   `yaml:"name" doc:"What people see as the name of the service when a passkey is made; empty is the domain."`
+	Origins      []string `yaml:"related_origins" doc:"Further origins that may use these passkeys; published in /.well-known/webauthn."`
+	Attestation  string   `yaml:"attestation" enum:"none,indirect,direct,enterprise" doc:"How much an authenticator has to prove of its make."`
+	MetadataFile string   `yaml:"metadata_file" doc:"FIDO metadata blob (a JWS), fetched by you; needed for direct and enterprise."`
+	MetadataRoot string   `yaml:"metadata_root" doc:"PEM file of the root certificate that the blob is signed under."`
+}
+
+// RecoveryConfig is the way back into an account.
+type RecoveryConfig struct {
+	Enabled  bool     `yaml:"enabled" doc:"Whether a lost account can be recovered by mail."`
+	Cooldown Duration `yaml:"cooldown" min:"1h" max:"14d" doc:"How long the owner can stop a recovery before a new way to sign in can be set; a recovery code or a code of the authenticator app ends the wait."`
+}
+
+// MailConfig is the SMTP server.
+type MailConfig struct {
+	Host     string `yaml:"host" doc:"Mail server; empty sends nothing."`
+	Port     int    `yaml:"port" min:"1" max:"65535" doc:"Its port."`
+	Security string `yaml:"security" enum:"starttls,tls,none" doc:"How the way there is protected; none is for a server on this machine."`
+	Username string `yaml:"username" doc:"For authentication; empty for none."`
+	Password string `yaml:"password" secret:"key" doc:"For authentication."`
+	From     string `yaml:"from" doc:"The sender, for example Example ID <no-reply@example.com>."`
 }
 
 // GeoConfig is the MMDB file.
@@ -180,6 +211,9 @@ func Defaults() Config {
 		Redis:      RedisConfig{Prefix: "postern:"},
 		Secrets:    SecretsConfig{KMS: KMSConfig{Mount: "transit"}},
 		Password:   PasswordConfig{Enabled: true, MemoryKiB: 19456, Passes: 2, Threads: 1, MinLength: 15, MinLength2: 8},
+		Passkeys:   PasskeysConfig{Enabled: true, Attestation: "none"},
+		Recovery:   RecoveryConfig{Enabled: true, Cooldown: Duration(day)},
+		Mail:       MailConfig{Port: 587, Security: "starttls"},
 		Geo:        GeoConfig{MaxAge: Duration(45 * day)},
 		Risk:       RiskConfig{NewDevice: true, NewCountry: true, RefreshAbroad: true, NoGeo: "absent"},
 		Sessions: SessionsConfig{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
@@ -29,6 +30,7 @@ func (c *sourced) validate(fs *faults) {
 	c.checkSecrets(bad)
 	c.checkTokens(bad)
 	c.checkFiles(bad)
+	c.checkPeople(bad)
 	for _, l := range []struct {
 		path string
 		list []string
@@ -192,10 +194,35 @@ func (c *sourced) checkTokens(bad badFunc) {
 	}
 }
 
+// checkPeople checks how people sign in and how they are told.
+func (c *sourced) checkPeople(bad badFunc) {
+	if !c.Password.Enabled && !c.Passkeys.Enabled {
+		bad("passkeys.enabled", "nobody could sign in: passwords are switched off too")
+	}
+	p := c.Passkeys
+	if (p.Attestation == "direct" || p.Attestation == "enterprise") && p.MetadataFile == "" {
+		bad("passkeys.metadata_file", "is missing: attestation cannot be demanded without metadata")
+	}
+	if (p.MetadataFile == "") != (p.MetadataRoot == "") {
+		bad("passkeys.metadata_root", "metadata_file and metadata_root go together")
+	}
+	m := c.Mail
+	if m.Host == "" {
+		return
+	}
+	if err := smtp(m).Check(); err != nil {
+		bad("mail", "%v", trimPackage(err))
+	}
+	if _, err := mail.ParseAddress(m.From); err != nil {
+		bad("mail.from", "must be an address such as Example ID <no-reply@example.com>")
+	}
+}
+
 func (c *sourced) checkFiles(bad badFunc) {
 	for _, f := range [][2]string{
 		{"listen.tls.cert_file", c.Listen.TLS.CertFile}, {"listen.tls.key_file", c.Listen.TLS.KeyFile},
 		{"password.blocklist_file", c.Password.BlocklistFile}, {"geo.file", c.Geo.File},
+		{"password.breach_file", c.Password.BreachFile}, {"passkeys.metadata_file", c.Passkeys.MetadataFile}, {"passkeys.metadata_root", c.Passkeys.MetadataRoot},
 	} {
 		where, file := f[0], f[1]
 		if file == "" {

@@ -197,6 +197,7 @@ func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error
 			err = errors.Join(err, h.close(context.WithoutCancel(ctx)))
 		}
 	}()
+	h.dev = true
 	h.metrics = newMetrics(buildVersion())
 	if err := h.migrated(ctx, true); err != nil {
 		return nil, err

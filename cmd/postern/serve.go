@@ -253,6 +253,12 @@ func (s *server) tasks() []task {
 			return err
 		}},
 	}
+	if h.cfg.Mail.Host != "" {
+		list = append(list, task{"mail", 5 * time.Second, func(ctx context.Context) error {
+			_, err := h.notices.Tick(ctx)
+			return err
+		}})
+	}
 	if file := h.cfg.Audit.CheckpointFile; file != "" {
 		list = append(list, task{"checkpoint", h.cfg.Audit.CheckpointEvery.D(), func(ctx context.Context) error {
 			line, err := h.checkpoint(ctx)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -20,10 +21,12 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/keys/transit"
+	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/riskstep/geo"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
+	"github.com/postern-id/postern/web"
 )
 
 // clock and random are the only sources of time and randomness of the product; everything else is given them.
@@ -59,6 +62,8 @@ type house struct {
 	people  *authn.Service
 	risk    *riskstep.Engine
 	session *sessions.Manager
+	notices *notify.Service
+	dev     bool    // what would be mailed is shown instead
 	places  *geo.DB // nil where no file is configured
 }
 
@@ -234,20 +239,80 @@ func (h *house) thePeople(ctx context.Context) (*authn.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.people, err = authn.New(authn.Options{
-		Users: h.db, Ephemeral: h.ephemeral(), Counters: h.counters(), Sealer: sealer, Audit: journal, Now: clock, Rand: random,
-		Policy: h.passwordPolicy(),
-	})
+	o := authn.Options{
+		Users: h.db, Passkeys: h.db, Recovery: h.db, Ephemeral: h.ephemeral(), Counters: h.counters(), Sealer: sealer, Audit: journal,
+		Now: clock, Rand: random, Policy: h.peoplePolicy(),
+	}
+	if h.canRecover() {
+		notices, err := h.theNotices(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.TellRecovery = notices.Recovery
+	}
+	h.people, err = authn.New(o)
 	return h.people, err
 }
 
-func (h *house) passwordPolicy() authn.Policy {
+// canRecover says whether a lost account can come back: only where its owner can be told.
+func (h *house) canRecover() bool { return h.cfg.Recovery.Enabled && (h.dev || h.cfg.Mail.Host != "") }
+
+// peoplePolicy is how people may sign in.
+func (h *house) peoplePolicy() authn.Policy {
 	p := h.cfg.Password
 	return authn.Policy{
-		Password: p.Enabled, MinLengthSingle: p.MinLength, MinLengthWithSecond: p.MinLength2, BlocklistFile: p.BlocklistFile,
+		Password: p.Enabled, MinLengthSingle: p.MinLength, MinLengthWithSecond: p.MinLength2, BlocklistFile: p.BlocklistFile, BreachFile: p.BreachFile,
 		Argon2:    authn.Argon2Params{MemoryKiB: uint32(p.MemoryKiB), Time: uint32(p.Passes), Parallelism: uint8(p.Threads)},
-		HashSlots: p.Slots,
+		HashSlots: p.Slots, Passkey: h.passkeyPolicy(), Recovery: authn.RecoveryPolicy{Off: !h.canRecover(), Cooldown: h.cfg.Recovery.Cooldown.D()},
 	}
+}
+
+// passkeyPolicy is without a relying party where there can be no passkeys: an address is no domain.
+func (h *house) passkeyPolicy() authn.PasskeyPolicy {
+	p := h.cfg.Passkeys
+	u, err := url.Parse(h.cfg.Issuer)
+	if err != nil || !p.Enabled {
+		return authn.PasskeyPolicy{}
+	}
+	id := p.RPID
+	if id == "" {
+		id = u.Hostname()
+	}
+	if net.ParseIP(id) != nil {
+		return authn.PasskeyPolicy{}
+	}
+	return authn.PasskeyPolicy{RPID: id, RPName: p.Name, Origins: append([]string{u.Scheme + "://" + u.Host}, p.Origins...),
+		Attestation: authn.Attestation(p.Attestation), Metadata: authn.MetadataPolicy{File: p.MetadataFile, Root: p.MetadataRoot}}
+}
+
+// theNotices is what tells people about their accounts.
+func (h *house) theNotices(ctx context.Context) (*notify.Service, error) {
+	if h.notices != nil {
+		return h.notices, nil
+	}
+	sealer, err := h.theSealer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	journal, err := h.theJournal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	words, err := web.MailWriter("")
+	if err != nil {
+		return nil, err
+	}
+	o := notify.Options{Store: h.db, Sealer: sealer, Ephemeral: h.ephemeral(), Render: words, Audit: journal, Now: clock, Rand: random,
+		BaseURL: h.cfg.Issuer}
+	if m := h.cfg.Mail; m.Host != "" {
+		o.From, o.Transport = m.From, smtp(m)
+	}
+	h.notices, err = notify.New(o)
+	return h.notices, err
+}
+
+func smtp(m MailConfig) notify.SMTP {
+	return notify.SMTP{Host: m.Host, Port: m.Port, Security: notify.Security(m.Security), Username: m.Username, Password: m.Password}
 }
 
 func (h *house) theRisk(ctx context.Context) (*riskstep.Engine, error) {

@@ -61,6 +61,10 @@ func (h *house) parts(ctx context.Context) (p parts, err error) {
 // site builds the protocol and the shell. allow are the networks that may be fetched from although they are not public;
 // dev marks every page.
 func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site, error) {
+	notices, err := h.theNotices(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p, err := h.parts(ctx)
 	if err != nil {
 		return nil, err
@@ -87,7 +91,8 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Discovery: meta.NewDiscovery(iss, registry, p.tokens),
 		Authn:     p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
 		Audit: h.journal, History: h.db, FormKeys: func() [][]byte { return p.sealer.Derive(deriveForms) },
-		Proxies: prefixes(h.cfg.Proxies.Trusted), Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
+		Notify: notices, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),
+		Related: h.cfg.Passkeys.Origins, Proxies: prefixes(h.cfg.Proxies.Trusted), Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ func (Password) page() string      { return "password" }
 func (Settings) page() string      { return "settings" }
 func (NotMe) page() string         { return "notme" }
 func (Recover) page() string       { return "recover" }
+func (RecoverOpen) page() string   { return "recoveropen" }
 func (RecoverWait) page() string   { return "recoverwait" }
 func (RecoverSet) page() string    { return "recoverset" }
 func (Notice) page() string        { return "notice" }

@@ -25,7 +25,7 @@ var pageNames = []string{
 	"login", "code", "consent", "continue", "logout", "signedout", "finished", "error",
 	"overview", "sessions", "apps", "activity",
 	"passkeys", "totp", "recoverycodes", "password", "settings",
-	"recoverycode", "passkeyprompt", "notme", "recover", "recoverwait", "recoverset", "notice", "outbox", "outboxmail",
+	"recoverycode", "passkeyprompt", "notme", "recover", "recoveropen", "recoverwait", "recoverset", "notice", "outbox", "outboxmail",
 }
 
 // Renderer renders pages; safe for concurrent use.

@@ -23,12 +23,22 @@ type Recover struct {
 	RetryIn    time.Duration
 }
 
+// RecoverOpen is where the link of a recovery leads first: nothing begins before the button is pressed, since scanners
+// of mail follow links. It posts csrf and Hidden to Action.
+type RecoverOpen struct {
+	Form
+	Account string
+}
+
 // RecoverWait is where the link of a recovery leads before its time. It posts decision=cancel, csrf and Hidden to
 // /recover/cancel, or Action.
 type RecoverWait struct {
 	Form
 	Account string
 	Until   time.Time
+	Show    string // path that a code of a factor is posted to, with the same fields: it ends the wait
+	Fault   Fault
+	RetryIn time.Duration
 }
 
 // RecoverSet is where the link of a recovery leads when the time has come. A password posts new, csrf and Hidden to

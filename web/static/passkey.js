@@ -71,7 +71,7 @@ async function get(how, identifier) {
 /** @param {CredentialCreationOptions & {mediation?: string}} how */
 async function create(how) {
   const signal = begin();
-  const { options, handle } = await post("create/options");
+  const { options, handle } = await post("create/options", how.mediation && { conditional: true });
   if (signal.aborted) return;
   const publicKey = PKC.parseCreationOptionsFromJSON?.(options) ?? decode(options);
   const made = await navigator.credentials.create({ publicKey, signal, ...how });
@@ -128,6 +128,10 @@ async function ready() {
 /** What happens without being asked: nothing that opens a dialogue where there is no passkey. */
 async function start() {
   const can = await PKC.getClientCapabilities?.().catch(() => ({})) ?? {};
+  // Tells the server that it may offer a passkey after a sign-in by password: this browser can make one.
+  if (kind === "get" && await PKC.isUserVerifyingPlatformAuthenticatorAvailable?.()) {
+    /** @type {any} */ (form.elements).pk.value = 1;
+  }
   if (kind === "get" && known && can.immediateGet && !sessionStorage.getItem("asked")) {
     sessionStorage.setItem("asked", "1");
     await get({ uiMode: "immediate" }).catch((e) => e.chosen && fail(e));

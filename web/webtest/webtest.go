@@ -12,6 +12,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/oauth/clientauth"
@@ -30,6 +31,7 @@ type Server struct {
 	Handler  http.Handler
 	Authn    *authn.Service
 	Sessions *sessions.Manager
+	Notify   *notify.Service
 	Risk     *riskstep.Engine
 	Log      *slog.Logger
 }
@@ -46,8 +48,13 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	}
 	derive := func(name string) func() [][]byte { return func() [][]byte { return s.Sealer.Derive(name) } }
 	var err error
-	s.Authn, err = authn.New(authn.Options{Users: s.DB, Ephemeral: s.DB, Counters: s.DB, Sealer: s.Sealer, Audit: s.Audit, Now: s.Now,
-		Policy: authn.Policy{Password: true}})
+	words, err := web.MailWriter("")
+	must(err)
+	s.Notify, err = notify.New(notify.Options{Store: s.DB, Sealer: s.Sealer, Ephemeral: s.DB, Render: words, Audit: s.Audit, Now: s.Now,
+		BaseURL: oauthtest.Issuer})
+	must(err)
+	s.Authn, err = authn.New(authn.Options{Users: s.DB, Passkeys: s.DB, Recovery: s.DB, TellRecovery: s.Notify.Recovery, Ephemeral: s.DB, Counters: s.DB, Sealer: s.Sealer, Audit: s.Audit, Now: s.Now,
+		Policy: authn.Policy{Password: true, Passkey: authn.PasskeyPolicy{RPID: "id.example.com", Origins: []string{oauthtest.Issuer}}}})
 	must(err)
 	s.Risk, err = riskstep.New(riskstep.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, Policy: riskstep.DefaultPolicy(), HashKey: derive("risk-profile")})
 	must(err)
@@ -69,7 +76,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 			Audit: s.Audit, Now: s.Now}),
 		Discovery: meta.NewDiscovery(oauthtest.Issuer, s.Registry, s.Ring),
 		Authn:     s.Authn, Risk: s.Risk, Sessions: s.Sessions, Users: s.DB, Grants: s.DB, Consents: s.DB, Registry: s.Registry,
-		Audit: s.Audit, History: s.DB, FormKeys: derive("forms"), Log: s.Log, Now: s.Now,
+		Notify: s.Notify, Passkeys: true, Passwords: true, Recovery: true, Audit: s.Audit, History: s.DB, FormKeys: derive("forms"), Log: s.Log, Now: s.Now,
 	}
 	if change != nil {
 		change(&opt)
