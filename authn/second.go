@@ -27,7 +27,7 @@ func (s *Service) secondOf(ctx context.Context, first Proof) (User, error) {
 // why it does not count. It returns the proof of that factor alone, and the attempt, which the caller leaves; ErrWrong,
 // Throttled. The trail says what happened under the name of the factor.
 func (s *Service) guessed(ctx context.Context, factor string, f factors, u User, env ident.Env, check func() (string, error)) (Proof, *attempt, error) {
-	try, log, err := s.throttle.enter(ctx, guess{factor: factor, account: string(u.ID), identifier: string(u.ID), env: env})
+	try, log, err := s.throttle.enter(ctx, guess{factor: factor, account: string(u.ID), identifier: string(u.ID), env: env, strict: f == hasRecovery})
 	if err != nil {
 		return Proof{}, nil, s.refused(ctx, factor, log, err, u.ID, "", env)
 	}

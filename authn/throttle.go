@@ -95,6 +95,9 @@ type guess struct {
 	identifier string // as typed, normalised
 	secret     string // "" where it is not worth counting
 	env        ident.Env
+	// strict says that a known device has no budget of its own: where a password is all that most people show, any device
+	// becomes known by it, also that of who has stolen it.
+	strict bool
 }
 
 // attempt is a guess that may be looked at. Its end is fail, succeed or abandon, and then leave.
@@ -126,8 +129,10 @@ func (t *throttle) enter(ctx context.Context, g guess) (a *attempt, log bool, er
 
 // draw draws on the budgets of g, one after another.
 func (a *attempt) draw(ctx context.Context, g guess) (log bool, err error) {
-	if a.known, err = a.t.knows(ctx, g.account, g.env.Device); err != nil {
-		return false, err
+	if !g.strict {
+		if a.known, err = a.t.knows(ctx, g.account, g.env.Device); err != nil {
+			return false, err
+		}
 	}
 	for _, b := range a.t.budgets(g, a.known) {
 		add := int64(0)

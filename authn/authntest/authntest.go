@@ -62,6 +62,8 @@ type Options struct {
 	Trail  *Trail       // a new one where nil
 	Policy authn.Policy // costs of Argon2 are the least where they are not set
 	People []Person     // Ann and Ben where nil
+	// Tell is told of recoveries; nil: there are none.
+	Tell func(context.Context, authn.User, authn.RecoveryNews) error
 }
 
 // Service returns a real Service with people in it. Passwords are on.
@@ -82,6 +84,7 @@ func Service(t testing.TB, o Options) *authn.Service {
 	}
 	s, err := authn.New(authn.Options{
 		Users: o.Engine, Passkeys: o.Engine, Recovery: o.Engine, Ephemeral: o.Engine, Counters: o.Engine, Sealer: NewSealer(), Audit: o.Trail, Now: o.Clock.Now, Policy: o.Policy,
+		TellRecovery: o.Tell,
 	})
 	if err != nil {
 		t.Fatalf("authntest: %v", err)
