@@ -563,6 +563,56 @@ func TestPasskeyUnknownUser(t *testing.T) {
 	}
 }
 
+// A restart changes no list of somebody who has no passkeys.
+func TestPasskeyUnknownUserRestart(t *testing.T) {
+	clock := authntest.NewClock()
+	e, sealer := newEngine(t, clock), authntest.NewSealer()
+	var lists []string
+	for range 2 {
+		s, err := authn.New(authn.Options{
+			Users: e, Passkeys: e, Ephemeral: e, Counters: e, Sealer: sealer, Audit: &authntest.Trail{}, Now: clock.Now,
+			Policy: authn.Policy{Passkey: authn.PasskeyPolicy{RPID: authntest.RPID, Origins: []string{authntest.Origin}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, _, err := s.BeginPasskeyFor(ctx, bind, "nobody")
+		var o struct{ AllowCredentials json.RawMessage }
+		if err != nil || json.Unmarshal(options, &o) != nil {
+			t.Fatal(err)
+		}
+		lists = append(lists, string(o.AllowCredentials))
+	}
+	if lists[0] != lists[1] {
+		t.Errorf("%s, then %s", lists[0], lists[1])
+	}
+}
+
+// A sign-in that was begun for somebody makes nobody a passkey of theirs.
+func TestRegisterWithSignIn(t *testing.T) {
+	h := newHouse(t, authn.Policy{}, cas)
+	h.enrol(t, &authntest.Authenticator{}, cas.ID)
+	options, handle, err := h.BeginPasskey(ctx, bind, cas.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o struct{ Challenge string }
+	if err := json.Unmarshal(options, &o); err != nil {
+		t.Fatal(err)
+	}
+	creation, _, err := h.BeginRegistration(ctx, bind, cas.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response := (&authntest.Authenticator{}).Register(t, creation, func(c *authntest.Ceremony) { c.Challenge = o.Challenge })
+	if _, err := h.Register(ctx, handle, bind, response, "", ident.Env{}); !errors.Is(err, authn.ErrWrong) || h.lastReason() != "ceremony" {
+		t.Errorf("%v", err)
+	}
+	if list, _ := h.Passkeys(ctx, cas.ID); len(list) != 1 {
+		t.Errorf("%d passkeys", len(list))
+	}
+}
+
 // H17: somebody who has only passkeys is not signed in by a password, and the try is on record.
 func TestPasskeyOnlyAccount(t *testing.T) {
 	h := newHouse(t, authn.Policy{}, cas)
