@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
@@ -127,5 +128,5 @@ func kidOf(pub crypto.PublicKey) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return t[:16], nil
+	return strings.TrimLeft(t, "-")[:16], nil // a command line would take a leading hyphen for a flag
 }

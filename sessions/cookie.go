@@ -26,6 +26,9 @@ func (m *Manager) random(n int) (string, error) {
 	if _, err := io.ReadFull(m.rand, b); err != nil {
 		return "", fmt.Errorf("sessions: random: %w", err)
 	}
+	if n == idBytes {
+		b[0] &= 0x7f // a name begins with a letter: a command line would take a leading hyphen for a flag
+	}
 	return b64.EncodeToString(b), nil
 }
 

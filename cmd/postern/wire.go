@@ -375,6 +375,7 @@ func randomText(n int) (string, error) {
 	if _, err := io.ReadFull(random, b); err != nil {
 		return "", fmt.Errorf("no randomness: %w", err)
 	}
+	b[0] &= 0x7f // begins with a letter: a command line would take a leading hyphen for a flag
 	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
