@@ -52,6 +52,13 @@ var (
 	_ store.Counters  = (*DB)(nil)
 )
 
+// silence keeps the driver from writing lines of its own: errors are returned, and the caller decides what to say.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+func init() { redis.SetLogger(silence{}) }
+
 // Open connects to Redis and asks whether it may forget keys before their time: a server that evicts keys when
 // its memory is full would forget that a code was used, and is refused.
 func Open(ctx context.Context, o Options) (*DB, error) {
