@@ -29,12 +29,14 @@ func judge(v *View, found map[string]Finding) Decision {
 	want := must
 	d.newCountry = found["country"].State.novel()
 	d.newDevice = found["device"].State.novel()
+	doubt := found["credential"].State.novel()
 	for _, risk := range []struct {
 		novel, on bool
 		reason    Reason
 	}{
 		{d.newDevice, v.Policy.NewDevice, found["device"].Reason},
 		{d.newCountry, v.Policy.NewCountry, found["country"].Reason},
+		{doubt, true, found["credential"].Reason},
 	} {
 		if risk.novel && risk.on && have < ident.AAL2 {
 			d.reasons = append([]Reason{risk.reason}, d.reasons...)
@@ -43,6 +45,7 @@ func judge(v *View, found map[string]Finding) Decision {
 			}
 		}
 	}
+	d.newDevice = d.newDevice || doubt // whoever gets in with it: a short session, and the owner is told
 	d.required = want
 	if want > have {
 		d.action = StepUp

@@ -103,7 +103,7 @@ func New(o Options) (*Engine, error) {
 	}
 	return &Engine{
 		store: o.Store, geo: o.Geo, audit: o.Audit, now: o.Now, policy: o.Policy, hashKey: o.HashKey,
-		signals: []Signal{country{}, device{}},
+		signals: []Signal{country{}, device{}, credential{}},
 	}, nil
 }
 

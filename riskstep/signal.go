@@ -24,10 +24,11 @@ type Reason string
 
 // Reasons.
 const (
-	ReasonCountry Reason = "step.why.country"
-	ReasonDevice  Reason = "step.why.device"
-	ReasonAction  Reason = "step.why.action" // the application asks for more
-	ReasonUnmet   Reason = "unmet"           // the person has no factor that would be enough
+	ReasonCountry    Reason = "step.why.country"
+	ReasonDevice     Reason = "step.why.device"
+	ReasonAction     Reason = "step.why.action"     // the application asks for more
+	ReasonCredential Reason = "step.why.credential" // what was shown may be in other hands
+	ReasonUnmet      Reason = "unmet"               // the person has no factor that would be enough
 )
 
 // Finding is what a signal says.
