@@ -95,6 +95,21 @@ func TestWith(t *testing.T) {
 	}
 }
 
+// What is suspect stays so beside another factor, in either order.
+func TestWithSuspect(t *testing.T) {
+	t0 := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	bad := Proof{id: "a", user: "u", factors: hasBound, from: t0, at: t0, suspect: true}
+	good := Proof{id: "b", user: "u", factors: hasPassword, from: t0, at: t0}
+	for _, pair := range [][2]Proof{{bad, good}, {good, bad}} {
+		if p, err := pair[0].With(pair[1]); err != nil || !p.Suspect() {
+			t.Errorf("suspect %v, %v", p.Suspect(), err)
+		}
+	}
+	if p, err := good.With(good); err != nil || p.Suspect() {
+		t.Errorf("suspect %v, %v", p.Suspect(), err)
+	}
+}
+
 func TestZeroProof(t *testing.T) {
 	var p Proof
 	if p.Valid() || p.Fresh(time.Time{}) || p.Assurance() != ident.None || p.AMR() != nil {
