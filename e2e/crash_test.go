@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,12 +28,15 @@ func TestKillInTheMiddle(t *testing.T) {
 			families := make([]*family, 8)
 			var wg sync.WaitGroup
 			dying := make(chan struct{})
+			var done atomic.Int64 // acknowledged refreshes of all callers
 			for i := range families {
 				f := &family{}
 				families[i] = f
-				wg.Go(func() { f.load(t, s, dying) })
+				wg.Go(func() { f.load(t, s, dying, &done) })
 			}
-			time.Sleep(1500 * time.Millisecond)
+			for deadline := time.Now().Add(time.Minute); done.Load() < 60 && time.Now().Before(deadline); {
+				time.Sleep(20 * time.Millisecond)
+			}
 			close(dying) // errors are expected from now on
 			s.Kill()
 			wg.Wait()
@@ -57,7 +61,7 @@ func TestKillInTheMiddle(t *testing.T) {
 }
 
 // load signs in, and then refreshes and revokes until the server dies.
-func (f *family) load(t *testing.T, s scene, dying <-chan struct{}) {
+func (f *family) load(t *testing.T, s scene, dying <-chan struct{}, done *atomic.Int64) {
 	fail := func(err error) bool {
 		if err == nil {
 			return false
@@ -90,6 +94,7 @@ func (f *family) load(t *testing.T, s scene, dying <-chan struct{}) {
 			return
 		}
 		f.refresh, f.asked = x.Get("refresh_token"), false
+		done.Add(1)
 		if n%3 > 0 {
 			continue
 		}

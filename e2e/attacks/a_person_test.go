@@ -62,7 +62,7 @@ func TestA13_SilentThoughMoreIsDue(t *testing.T) {
 	toClient(t, v.s, v.authorize(with(request("strict"), "prompt", "none")), "https://strict.example/cb?", "st4te", "unmet_authentication_requirements", "access_denied", "interaction_required")
 	// Tia can prove more, and did not: her session is of one factor only if the server let her in with one.
 	tia := visit(t, plain())
-	r := tia.submit("/login", with(fields(tia.get("/login?to=/account")), "identifier", "tia", "password", password))
+	r := tia.passwordStep("tia")
 	if r.StatusCode == http.StatusSeeOther {
 		toClient(t, v.s, tia.authorize(with(request("strict"), "prompt", "none")), "https://strict.example/cb?", "st4te", "interaction_required")
 	} else {

@@ -22,11 +22,17 @@ const (
 // passwordStep signs in with the password and says what comes after it.
 func (v *visitor) passwordStep(user string) reply {
 	v.t.Helper()
-	return v.submit("/login", with(fields(v.get("/login?to=/account")), "identifier", user, "password", password))
+	r := v.submit("/login", with(fields(v.get("/login?to=/account")), "identifier", user, "password", password))
+	if asksCode(r) {
+		return v.get(r.Header.Get("Location"))
+	}
+	return r
 }
 
+// asksCode says whether r is the page for the second factor, or leads there.
 func asksCode(r reply) bool {
-	return r.StatusCode == http.StatusOK && strings.Contains(r.body, `name="code"`)
+	return r.StatusCode == http.StatusOK && strings.Contains(r.body, `name="code"`) ||
+		r.StatusCode == http.StatusSeeOther && strings.HasPrefix(r.Header.Get("Location"), "/code?")
 }
 
 // TestL1_L2_CountryAndDevice: a new country or a new device asks for the second factor, and what a browser claims about its
