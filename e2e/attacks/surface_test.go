@@ -169,17 +169,3 @@ func TestRandomForms(t *testing.T) {
 	}
 	accepted(t, visit(t, plain()).token("svc", ownToken))
 }
-
-// FuzzToken is the same by the fuzzer: any bytes as a form.
-func FuzzToken(f *testing.F) {
-	for _, s := range []string{"", "grant_type=client_credentials", "grant_type=client_credentials&client_id=svc&client_secret=", "grant_type=refresh_token&refresh_token=prt_x.1." + strings.Repeat("A", 43) + "&client_id=spa",
-		"grant_type=authorization_code&code=pac_x&client_id=spa&code_verifier=" + verifier, "a;b", "%", "\x00=\x00", "grant_type=client_credentials&client_assertion=e30.e30.&client_assertion_type=" + url.QueryEscape(assertionType)} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		v := visit(t, plain())
-		if r := v.do(http.MethodPost, "/token", body, nil); r.StatusCode < 400 || r.StatusCode >= 500 || strings.Contains(r.body, "access_token") {
-			t.Fatalf("%q: %d %s", body, r.StatusCode, r.body)
-		}
-	})
-}

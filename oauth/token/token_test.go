@@ -413,3 +413,22 @@ func TestClientCredentials(t *testing.T) {
 		}
 	}
 }
+
+// FuzzForm takes any bytes as a form: never our fault, and no token.
+func FuzzForm(f *testing.F) {
+	d := open(f)
+	for _, s := range []string{"", "grant_type=client_credentials", "grant_type=client_credentials&client_id=a&client_secret=", "a;b", "%", "\x00=\x00",
+		"grant_type=refresh_token&client_id=pub&refresh_token=prt_x.1." + strings.Repeat("A", 43), "grant_type=authorization_code&code=pac_x&client_id=pub&code_verifier=" + verifier,
+		"grant_type=client_credentials&client_assertion=e30.e30.&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		d.Clock = d.Clock.Add(time.Minute) // wrong credentials are forgotten in time
+		r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		if err := d.endpoint.Token(w, r); err == nil || oauth.AsError(err).Status >= 500 || w.Body.Len() > 0 {
+			t.Errorf("%q: %v %s", body, err, w.Body)
+		}
+	})
+}
