@@ -23,6 +23,10 @@ setup: ## install what the tests need, where that is possible; elsewhere say wha
 test: setup ## run everything: format, vet, all tests under -race, real clients, browsers
 	@scripts/test
 
+.PHONY: bench
+bench: build ## load a server of its own and print CPU an operation (ARGS="-engine postgres -dsn postgres://…")
+	go run ./bench -bin bin/postern $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short while (FUZZTIME=10s)
 	@scripts/fuzz
