@@ -213,7 +213,7 @@ func TestA18_Markup(t *testing.T) {
 	q := with(request("xss"), "state", evil, "nonce", evil, "login_hint", evil, "ui_locales", evil+" en", "display", evil, "acr_values", evil)
 	page := begins(t, v, q)
 	v.submit("/login", with(fields(page), "identifier", evil, "password", evil))
-	r := v.submit("/login", with(fields(page), "identifier", "fay", "password", password))
+	r := v.submit("/login", with(fields(page), "identifier", "eve", "password", password))
 	consent := v.get(r.Header.Get("Location"))
 	if !strings.Contains(consent.body, "&lt;script&gt;") {
 		t.Errorf("the consent page does not show the client's name escaped")

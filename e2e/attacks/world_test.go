@@ -195,7 +195,7 @@ var seed = func() string {
 		},
 	}
 	var users []object
-	for _, name := range []string{"ann", "bob", "cat", "dan", "fay", "target", "sprayed1", "sprayed2", "geo-pwd"} {
+	for _, name := range []string{"ann", "bob", "cat", "dan", "eve", "fay", "target", "sprayed1", "sprayed2", "geo-pwd"} {
 		users = append(users, object{"username": name, "email": name + "@people.test", "password": password, "name": strings.ToUpper(name)})
 	}
 	for _, name := range []string{"tia", "tom", "tess", "geo-otp", "geo-new"} {
