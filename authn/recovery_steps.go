@@ -22,7 +22,7 @@ func (s *Service) StartRecovery(ctx context.Context, identifier string, env iden
 	if s.policy.Recovery.Off {
 		return ErrOff
 	}
-	n, err := s.throttle.counters.Add(ctx, name("recovery-prefix", prefixOf(env.IP)), 1, time.Hour)
+	n, err := s.throttle.counters.Add(ctx, name("recovery-prefix", ident.Network(env.IP)), 1, time.Hour)
 	if err != nil {
 		return fmt.Errorf("authn: recovery: %w", err)
 	}

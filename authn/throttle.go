@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -169,7 +168,7 @@ func (t *throttle) budgets(g guess, known bool) []budget {
 	if known {
 		return []budget{{name("device", g.factor, g.account, string(g.env.Device)), t.limits.Device, true}}
 	}
-	prefix := prefixOf(g.env.IP)
+	prefix := ident.Network(g.env.IP)
 	bs := []budget{{name("prefix", g.factor, prefix), t.limits.Prefix, false}}
 	if g.secret != "" {
 		mac := hmac.New(sha256.New, t.key)
@@ -254,18 +253,4 @@ func (a *attempt) remember(ctx context.Context) error {
 func name(kind string, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return "authn:" + kind + ":" + base64.RawURLEncoding.EncodeToString(sum[:15])
-}
-
-// prefixOf is the /24 or /48 of ip: what one household or attacker holds at least.
-func prefixOf(ip netip.Addr) string {
-	ip = ip.Unmap().WithZone("")
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return "unknown"
-	}
-	return p.String()
 }

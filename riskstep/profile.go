@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -153,19 +152,6 @@ func (v *View) entryOf() entry {
 	if v.Env.Device != "" {
 		e.device = hashes(v.keys[:1], v.User, "device", string(v.Env.Device))[0]
 	}
-	e.prefix = hashes(v.keys[:1], v.User, "prefix", prefixOf(v.Env.IP))[0]
+	e.prefix = hashes(v.keys[:1], v.User, "prefix", ident.Network(v.Env.IP))[0]
 	return e
-}
-
-func prefixOf(ip netip.Addr) string {
-	ip = ip.Unmap().WithZone("")
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
 }

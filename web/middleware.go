@@ -82,7 +82,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, row route, env id
 			return errForged
 		}
 	}
-	if row.rate > 0 && !s.limits.allow(row.path+"|"+network(env.IP), row.rate) {
+	if row.rate > 0 && !s.limits.allow(row.path+"|"+ident.Network(env.IP), row.rate) {
 		return oauth.TooMany()
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, row.body)
@@ -194,18 +194,6 @@ func (s *Server) proxy(ip netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func network(ip netip.Addr) string {
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return "?"
-	}
-	return p.String()
 }
 
 // log writes the one line of a request. It names the route, never the path, the person, the address or a parameter.

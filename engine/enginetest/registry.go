@@ -161,6 +161,7 @@ func registrySnapshot(r *room[Engine]) {
 					return
 				}
 				written.Store(rev, n+1)
+				time.Sleep(100 * time.Microsecond) // so that an engine in memory is read in between, too
 			}
 			return
 		}

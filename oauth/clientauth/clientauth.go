@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -64,7 +63,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (_ *o
 	if err != nil {
 		return nil, err
 	}
-	place := string(cred.id) + "|" + network(oauth.EnvOf(ctx).IP)
+	place := string(cred.id) + "|" + ident.Network(oauth.EnvOf(ctx).IP)
 	if a.isBlocked(place) {
 		return nil, oauth.TooMany()
 	}
@@ -210,20 +209,6 @@ func (a *Authenticator) failed(ctx context.Context, id ident.ClientID, place str
 	}
 	a.blocked[place] = a.opt.Now().Add(failWindow)
 	return oauth.TooMany().Because(cause)
-}
-
-// network is the part of an address that one party is likely to hold: /24 and /48.
-func network(ip netip.Addr) string {
-	ip = ip.Unmap()
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return "?"
-	}
-	return p.String()
 }
 
 // hasControl keeps log and header injection out of identifiers: they are printable ASCII.
