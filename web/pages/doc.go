@@ -16,13 +16,14 @@
 // POST from the same origin with Content-Type application/json, the cookies, and the header X-CSRF with the value that
 // the page carries (Form.CSRF of the form whose ceremony it is; the same about: interaction or account). fields below are
 // the hidden fields of that form, csrf apart, each a string: i (the interaction), or to and h without one (see Form.Hidden),
-// and whatever else Hidden holds, as the handle of a recovery.
+// whatever else Hidden holds, as the handle of a recovery, and pk, which on the form of a sign-in is "1" where this browser
+// could make a passkey.
 //
 //	POST /webauthn/get/options     {…fields, "identifier"?: what was typed or is known}
 //	→ 200 {"options": PublicKeyCredentialRequestOptionsJSON, "handle": string}
 //	POST /webauthn/get             {…fields, "handle": string, "response": AuthenticationResponseJSON}
 //	→ 200 {"to": path, "signal"?: Signal}
-//	POST /webauthn/create/options  {…fields}
+//	POST /webauthn/create/options  {…fields, "conditional"?: true}
 //	→ 200 {"options": PublicKeyCredentialCreationOptionsJSON, "handle": string}
 //	POST /webauthn/create          {…fields, "handle": string, "response": RegistrationResponseJSON, "conditional"?: true}
 //	→ 200 {"to": path, "signal"?: Signal}

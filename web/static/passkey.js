@@ -129,14 +129,13 @@ async function ready() {
 async function start() {
   const can = await PKC.getClientCapabilities?.().catch(() => ({})) ?? {};
   // Tells the server that it may offer a passkey after a sign-in by password: this browser can make one.
-  if (kind === "get" && await PKC.isUserVerifyingPlatformAuthenticatorAvailable?.()) {
-    /** @type {any} */ (form.elements).pk.value = 1;
-  }
+  const pk = /** @type {HTMLInputElement | null} */ (form.querySelector("input[name=pk]"));
+  if (pk && await PKC.isUserVerifyingPlatformAuthenticatorAvailable?.()) pk.value = "1";
   if (kind === "get" && known && can.immediateGet && !sessionStorage.getItem("asked")) {
     sessionStorage.setItem("asked", "1");
     await get({ uiMode: "immediate" }).catch((e) => e.chosen && fail(e));
   }
-  if (auto !== undefined && can.conditionalCreate) await create({ mediation: "conditional" }).catch(() => say(""));
+  if (auto !== undefined && can.conditionalCreate) await create({ mediation: "conditional" }).catch((e) => e.name === "AbortError" || say("")); // aborted: by the button, whose words stay
   if (kind === "offer" && !(await PKC.isUserVerifyingPlatformAuthenticatorAvailable())) later();
   if (signal) tell(JSON.parse(signal));
   ready();
