@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -97,7 +98,9 @@ func (w *Writer) next(at time.Time, e Event, body []byte, prev Entry) Entry {
 
 // Record returns when e is durable; until then the act that it describes must not happen. If ctx ends first, e may or may not
 // have been written. ErrEvent, ErrBusy, ErrClosed, or what the store said.
-func (w *Writer) Record(ctx context.Context, e Event) error {
+func (w *Writer) Record(ctx context.Context, e Event) (err error) {
+	ctx, end := span.Start(ctx, "audit.Record")
+	defer func() { end(err) }()
 	e, text, err := fit(e)
 	if err != nil {
 		return err

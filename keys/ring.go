@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/postern-id/postern/span"
 )
 
 // Backend makes signing keys and opens them. Without one, keys live in this process and are stored as sealed PKCS#8.
@@ -95,7 +97,9 @@ func NewRing(ctx context.Context, o RingOptions) (*Ring, error) {
 
 // Sign returns payload as a compact JWS, RFC 7515 §7.1, by the active key for alg ("": the default).
 // typ "" leaves the parameter out.
-func (r *Ring) Sign(ctx context.Context, alg, typ string, payload []byte) (string, error) {
+func (r *Ring) Sign(ctx context.Context, alg, typ string, payload []byte) (_ string, err error) {
+	ctx, end := span.Start(ctx, "keys.Sign")
+	defer func() { end(err) }()
 	if alg == "" {
 		alg = r.opts.Algs[0]
 	}

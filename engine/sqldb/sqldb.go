@@ -21,6 +21,7 @@ import (
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
 )
 
@@ -113,7 +114,10 @@ func (db *DB) change(ctx context.Context, what string, o *op) (int64, error) {
 	if err := o.check(); err != nil {
 		return 0, wrap(what, err)
 	}
-	if err := db.write(ctx, o); err != nil {
+	inner, end := span.Start(ctx, "sqldb.write")
+	err := db.write(inner, o)
+	end(err)
+	if err != nil {
 		return 0, wrap(what, err)
 	}
 	return o.steps[0].n, nil
@@ -126,7 +130,10 @@ func one[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *
 	if o.check() != nil { // text that cannot be stored cannot be found either
 		return zero, fmt.Errorf("sqldb: %s: %w", what, store.ErrNotFound)
 	}
-	if err := db.read(ctx, o); err != nil {
+	inner, end := span.Start(ctx, "sqldb.read")
+	err := db.read(inner, o)
+	end(err)
+	if err != nil {
 		return zero, wrap(what, err)
 	}
 	if o.steps[0].n == 0 {
@@ -144,7 +151,10 @@ func all[T any](ctx context.Context, db *DB, what string, scan func(*row) T, q *
 	if o.check() != nil {
 		return nil, nil
 	}
-	if err := db.read(ctx, o); err != nil {
+	inner, end := span.Start(ctx, "sqldb.read")
+	err := db.read(inner, o)
+	end(err)
+	if err != nil {
 		return nil, wrap(what, err)
 	}
 	return l, nil
