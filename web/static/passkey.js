@@ -100,7 +100,8 @@ async function tell({ rpId, userId, allAcceptedCredentialIds, name, displayName 
 function fail(e) {
   if (e.name === "AbortError") return false;
   if (e.to && new URL(e.to, location.origin).origin === location.origin) location.assign(e.to);
-  say(e.code || (e.name === "NotAllowedError" ? "cancel" : e.name === "InvalidStateError" ? "exists" : "generic"), true);
+  const code = e instanceof Refusal && e.code; // that of a DOMException is a number
+  say(code || (e.name === "NotAllowedError" ? "cancel" : e.name === "InvalidStateError" ? "exists" : "generic"), true);
   return true;
 }
 
