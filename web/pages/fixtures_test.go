@@ -80,7 +80,7 @@ var passkeys = []Passkey{
 	{ID: "cGsz", Name: "Blue <key>", AddedAt: now, Key: true, Suspect: true},
 }
 
-var passkeySignal = Signal{RPID: "id.example", UserID: "dQ", Accepted: []string{"cGsx", "cGsy"}, Name: "lin", DisplayName: `Lin "L" Wei`}
+var passkeySignal = Signal{RPID: "localhost", UserID: "dQ", Accepted: []string{"cGsx", "cGsy"}, Name: "lin", DisplayName: `Lin "L" Wei`}
 
 var recoveryCodes = strings.Fields("7KQM-2XVB 9DFT-H4PW C3NR-8ZJY V6GS-QA5E 2MXK-T9BD W8HP-4RFC J5ZN-Y7VG EQ3A-6SMK B2TX-D9WH P4FR-C8NJ")
 

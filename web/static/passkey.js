@@ -54,6 +54,7 @@ function begin() {
 async function get(how, identifier) {
   const signal = begin();
   const { options, handle } = await post("get/options", identifier ? { identifier } : {});
+  await telling;
   if (signal.aborted) return;
   const lapse = how.mediation && options.timeout && setTimeout(() => !signal.aborted && ready(), options.timeout * 0.9);
   const publicKey = PKC.parseRequestOptionsFromJSON?.(options) ?? decode(options);
@@ -72,6 +73,7 @@ async function get(how, identifier) {
 async function create(how) {
   const signal = begin();
   const { options, handle } = await post("create/options", how.mediation && { conditional: true });
+  await telling;
   if (signal.aborted) return;
   const publicKey = PKC.parseCreationOptionsFromJSON?.(options) ?? decode(options);
   const made = await navigator.credentials.create({ publicKey, signal, ...how });
@@ -81,19 +83,24 @@ async function create(how) {
 
 /** Goes on to where the server says, which is a path of this origin. @param {{to: string, signal?: object}} answer */
 async function leave(answer) {
-  if (answer.signal) await Promise.race([tell(answer.signal), new Promise((r) => setTimeout(r, 500))]);
+  if (answer.signal) await tell(answer.signal);
   const to = new URL(answer.to, location.origin);
   if (to.origin !== location.origin) throw new Refusal({});
   say("done");
   location.assign(to);
 }
 
+// A signal is a request too, so that the next get() or create() waits for it, but not long.
+/** @type {Promise<unknown> | undefined} */
+let telling;
+
 /** Tells the password managers which passkeys are still good, and whose they are. @param {any} s */
-async function tell({ rpId, userId, allAcceptedCredentialIds, name, displayName }) {
-  try {
+function tell({ rpId, userId, allAcceptedCredentialIds, name, displayName }) {
+  const told = (async () => {
     await PKC.signalAllAcceptedCredentials?.({ rpId, userId, allAcceptedCredentialIds });
     await PKC.signalCurrentUserDetails?.({ rpId, userId, name, displayName });
-  } catch { /* a courtesy */ }
+  })().catch(() => {}); // a courtesy
+  return telling = Promise.race([told, new Promise((r) => setTimeout(r, 1000))]);
 }
 
 /** Shows what went wrong; false where there is nothing to show, since another ceremony took over. @param {any} e */
