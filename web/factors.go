@@ -113,6 +113,12 @@ func (s *Server) recoveryCodes(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	v := pages.RecoveryCodes{Account: acct, Username: u.Username}
 	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			return badForm(err)
+		}
+		if r.PostForm.Has("saved") { // changes nothing; and with codes there is more to prove than there was when they were made
+			acct.ConfirmURL = ""
+		}
 		if done, err := s.change(w, r, acct); done || err != nil {
 			return err
 		}
