@@ -1,8 +1,10 @@
 // The pages in a real browser: npm test. CHROMIUM names another browser than /usr/bin/chromium, SCREENSHOTS a directory
 // for pictures of every page.
 import { after, before } from 'node:test'
+import account from './account.js'
 import { launch } from './chromium.js'
 import newcomer from './newcomer.js'
+import passkeys from './passkeys.js'
 import pages from './pages.js'
 import redirects from './redirects.js'
 import { start } from './server.js'
@@ -14,4 +16,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, pages]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, account, pages]) suite(() => browser, () => server)

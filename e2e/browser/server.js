@@ -16,6 +16,8 @@ export const people = {
   bo: person('bo', 'Bo Ek', 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU'),
   mia: person('mia', 'Mia Moreau', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
   mei: person('mei', '林小美', 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK'),
+  ...Object.fromEntries(['eva', 'pia', 'ida', 'ole', 'tor', 'liv', 'kim', 'jon', 'una', 'zoe', 'rut', 'nel', 'ada', 'max', 'ivo', 'eli', 'fay'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
+  wei: person('wei', '王小伟'),
 }
 
 export const clientURI = 'https://paper-and-ink.example/cb'
@@ -58,13 +60,13 @@ export async function start() {
   return { ...JSON.parse(line), stop }
 }
 
-// totp is the code of an authenticator app now. RFC 6238.
-export function totp(secret) {
+// totp is the code of an authenticator app now, or in some steps of 30 s: a code works once. RFC 6238.
+export function totp(secret, steps = 0) {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
   const bits = [...secret].map((c) => alphabet.indexOf(c).toString(2).padStart(5, '0')).join('')
   const key = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)))
   const step = Buffer.alloc(8)
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)))
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps))
   const sum = createHmac('sha1', key).update(step).digest()
   const at = sum[19] & 15
   return String((sum.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0')

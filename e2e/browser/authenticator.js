@@ -1,0 +1,27 @@
+// A virtual authenticator of Chromium: a platform authenticator with resident keys whose owner is verified. Nobody
+// touches it until a test says so; otherwise Chromium would complete a conditional get() while the page still loads.
+export async function authenticator(b, page = b.page) {
+  const cdp = await b.context.newCDPSession(page)
+  await cdp.send('WebAuthn.enable', { enableUI: false })
+  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', ctap2Version: 'ctap2_1',
+    transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: false } })
+  const send = (method, more) => cdp.send(`WebAuthn.${method}`, { authenticatorId, ...more })
+  const presence = (enabled) => send('setAutomaticPresenceSimulation', { enabled })
+  return {
+    presence,
+    verified: (isUserVerified) => send('setUserVerified', { isUserVerified }),
+    credentials: async () => (await send('getCredentials')).credentials,
+    add: (credential) => send('addCredential', { credential }),
+    remove: (credentialId) => send('removeCredential', { credentialId }),
+    // touch clicks what begins a ceremony, for which the authenticator is then touched, until done. Whether it is
+    // touched is decided when a request reaches it: one that waits already stays as it is.
+    async touch(selector, done) {
+      await presence(true)
+      await page.click(selector)
+      await done()
+      await presence(false)
+    },
+    // once resolves to the next event of that name, for example credentialAdded.
+    once: (name) => new Promise((resolve) => cdp.once(`WebAuthn.${name}`, resolve)),
+  }
+}
