@@ -170,7 +170,7 @@ var states = []struct {
 	{"totp-needed", TOTP{Account: account, On: true, Needed: true}},
 	{"totp-confirm", TOTP{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/totp"}}},
 	{"totp-on-confirm", TOTP{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/totp"}, On: true}},
-	{"recoverycodes", RecoveryCodes{Account: account, Codes: recoveryCodes, Username: "lin@demo.test", Hidden: []Field{{"h", "x"}}}},
+	{"recoverycodes", RecoveryCodes{Account: account, Codes: recoveryCodes, Site: "id.example", Username: "lin@demo.test", Hidden: []Field{{"h", "x"}}}},
 	{"recoverycodes-unsaved", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", Fault: Incomplete}, Codes: recoveryCodes, Username: "lin"}},
 	{"recoverycodes-none", RecoveryCodes{Account: account}},
 	{"recoverycodes-left", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", Done: DoneCodes}, Left: 10, Of: 10}},

@@ -58,6 +58,7 @@ type RecoveryCodes struct {
 	Codes    []string // new ones, as XXXX-XXXX; none: only how many are left
 	Hidden   []Field  // with Codes: what the handler needs back
 	Username string   // with Codes: whose they are, for the print
+	Site     string   // with Codes: host where they are good, for the print; "" leaves it out
 	Left, Of int
 }
 
