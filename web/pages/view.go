@@ -113,7 +113,7 @@ type PasskeyPrompt struct {
 	Client Party
 	Auto   bool   // after a password: lets the browser make a passkey by itself, where it can
 	Made   bool   // done
-	Here   string // with Made: where the passkey lives ("iCloud Keychain"), from ProviderOf; "" is not known
+	Here   string // with Made: where the passkey lives ("iCloud Keychain"), from authn.ProviderOf; "" is not known
 	Silent bool   // with Made: the browser made it by itself, so the page explains
 }
 

@@ -18,7 +18,7 @@ type Passkeys struct {
 type Passkey struct {
 	ID       string // credential id in base64url
 	Name     string // as the person calls it; "" takes Provider
-	Provider string // from ProviderOf; "" is not known
+	Provider string // from authn.ProviderOf; "" is not known
 	AddedAt  time.Time
 	UsedAt   time.Time // zero: never
 	UsedOn   string    // "Chrome on Windows"
