@@ -2,6 +2,7 @@
 // for pictures of every page.
 import { after, before } from 'node:test'
 import account from './account.js'
+import budgets from './budgets.js'
 import { launch } from './chromium.js'
 import newcomer from './newcomer.js'
 import passkeys from './passkeys.js'
@@ -16,4 +17,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, passkeys, account, pages]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, account, budgets, pages]) suite(() => browser, () => server)

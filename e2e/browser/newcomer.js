@@ -1,6 +1,7 @@
 // The first minutes of a newcomer: the demo wallet, with and without scripts.
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { authenticator } from './authenticator.js'
 import { allow, enterCode, open, shot, signIn } from './chromium.js'
 import { people, totp } from './server.js'
 
@@ -19,6 +20,37 @@ export default function newcomer(browser, server) {
       }
     })
   }
+
+  test('a newcomer comes again: a password and a passkey first, one tap from then on', async () => {
+    const { wallet, issuer } = server()
+    const b = await open(browser())
+    const { page } = b
+    try {
+      const key = await authenticator(b)
+      const { kai } = people
+      const home = () => page.waitForSelector('.amount')
+      await page.goto(wallet)
+      await page.click('a.primary')
+      await signIn(page, kai)
+      await page.waitForURL(`${issuer}/passkey?**`)
+      await key.touch('.passkey button', () => page.waitForURL(`${issuer}/passkey?**made=1`))
+      await page.click('#later button')
+      await allow(page)
+      await home()
+      await page.click('text=Sign out')
+      await page.waitForSelector('a.primary')
+
+      await page.click('a.primary')
+      await page.waitForURL(`${issuer}/login?**`)
+      assert.equal((await page.textContent('.passkey button')).trim(), 'Continue as kai')
+      await shot(page, 'wallet-8-again')
+      await key.touch('.passkey button', home) // nothing else is asked: the consent is remembered
+      assert.equal(await page.textContent('h1'), kai.name)
+      b.clean()
+    } finally {
+      await b.close()
+    }
+  })
 }
 
 async function walk(page, wallet, issuer, person, prefix) {

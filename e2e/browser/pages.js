@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import axe from 'axe-core'
+import { authenticator } from './authenticator.js'
 import { allow, enterCode, open, shot, signIn } from './chromium.js'
 import { authorizeURL, clientURI, people, schemeURI, totp } from './server.js'
 
@@ -17,6 +18,12 @@ export default function pages(browser, server) {
       await nativePages(page, server(), person, check)
     })
   }
+  for (const [locale, person] of [['en-US', people.eli], ['zh-CN', people.fay]]) {
+    suite(browser, `pages of passkeys and factors, ${locale}`, locale, async (page, check, b) => {
+      await factorPages(page, server(), person, check, b)
+      await recoverPages(page, server(), person, check, b)
+    })
+  }
   suite(browser, 'pages of the demo wallet', 'en-US', (page, check) => walletPages(page, server(), check))
 }
 
@@ -28,7 +35,7 @@ function suite(browser, title, locale, walk) {
       await walk(b.page, (name) => t.test(name, async () => {
         assert.equal(await b.page.getAttribute('html', 'lang'), locale.replace('en-US', 'en'))
         await look(b.page, `${locale.slice(0, 2)}-${name}`)
-      }))
+      }), b)
       assert.deepEqual(b.faults.filter((f) => !f.includes('does not have a registered handler')), [])
     } finally {
       await b.close()
@@ -98,6 +105,75 @@ async function accountPages(page, { issuer }, check) {
     await check(name)
     if (name === 'apps') assert.match(await page.textContent('main'), /See your orders|纸墨书店[^]*查看您的订单/)
   }
+}
+
+// factorPages leave recovery codes in b.codes.
+async function factorPages(page, { issuer }, person, check, b) {
+  const key = await authenticator(b)
+  const press = (url) => key.touch('.passkey button', () => page.waitForURL(url))
+  const at = (path) => (u) => u.pathname === path
+  await page.goto(authorizeURL(issuer, 'app', clientURI))
+  await signIn(page, person)
+  await page.waitForURL(at('/passkey'))
+  await check('passkey-prompt')
+  await press((u) => u.searchParams.has('made'))
+  await check('passkey-made')
+  await page.goto(`${issuer}/account/passkeys`)
+  await check('passkeys-confirm')
+  await page.click('main section a.primary')
+  await page.waitForURL(at('/login'))
+  await check('login-confirm')
+  await press(at('/account/passkeys'))
+  for (const name of ['passkeys', 'totp', 'password', 'settings', 'recovery-codes']) {
+    await page.goto(`${issuer}/account/${name}`)
+    await check(name)
+  }
+  await page.click('main form button')
+  await page.waitForSelector('ol.codes')
+  await check('recovery-codes-new')
+  b.codes = await page.$$eval('ol.codes li', (list) => list.map((li) => li.textContent.trim()))
+  await page.goto(`${issuer}/account`)
+  await check('account-safe')
+
+  for (const c of await b.context.cookies()) if (c.name.endsWith('sid')) await b.context.clearCookies({ name: c.name })
+  await page.goto(authorizeURL(issuer, 'app', clientURI, { acr_values: 'phr' }))
+  await check('login-known')
+  await signIn(page, person)
+  await page.waitForURL(at('/code'))
+  await check('code-passkey')
+  await page.click('main a[href*="/recovery-code"]')
+  await check('recovery-code')
+}
+
+async function recoverPages(page, { issuer }, person, check, b) {
+  await b.context.clearCookies()
+  const next = () => page.click('main form button.primary')
+  await page.goto(`${issuer}/recover`)
+  await check('recover')
+  await page.fill('[name=identifier]', person.email)
+  await next()
+  await page.waitForSelector('[name=identifier]', { state: 'detached' })
+  await check('recover-sent')
+  await page.goto(`${issuer}/dev/outbox`)
+  await check('outbox')
+  await page.click(`ul.events li:has-text("${person.email}") a`)
+  await page.waitForSelector('p.mail')
+  await check('mail')
+  const links = await page.$$eval('p.mail a', (list) => list.map((a) => a.href))
+  await page.goto(links.find((l) => l.includes('/recover/go')))
+  await check('recover-open')
+  await next()
+  await page.waitForSelector('[name=code]')
+  await check('recover-wait')
+  await page.fill('[name=code]', b.codes[0])
+  await next()
+  await page.waitForSelector('[name=new]')
+  await check('recover-set')
+  await page.goto(links.find((l) => l.includes('/not-me')))
+  await check('not-me')
+  await next()
+  await page.waitForSelector('form', { state: 'detached' })
+  await check('not-me-done')
 }
 
 async function logoutPages(page, { issuer }, check) {

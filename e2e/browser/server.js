@@ -16,7 +16,7 @@ export const people = {
   bo: person('bo', 'Bo Ek', 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU'),
   mia: person('mia', 'Mia Moreau', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
   mei: person('mei', '林小美', 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK'),
-  ...Object.fromEntries(['eva', 'pia', 'ida', 'ole', 'tor', 'liv', 'kim', 'jon', 'una', 'zoe', 'rut', 'nel', 'ada', 'max', 'ivo', 'eli', 'fay'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
+  ...Object.fromEntries(['eva', 'pia', 'ida', 'ole', 'tor', 'liv', 'kim', 'jon', 'una', 'zoe', 'rut', 'nel', 'ada', 'max', 'ivo', 'eli', 'fay', 'kai', 'bea'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
   wei: person('wei', '王小伟'),
 }
 
