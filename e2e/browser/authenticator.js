@@ -19,8 +19,9 @@ export async function authenticator(b, page = b.page) {
       await presence(true)
       // A request that the page makes by itself (armed autofill, a named device) may reach the authenticator first, and
       // then takes the touch: the page goes on under the click. What counts is where it arrives.
-      page.click(selector, { timeout: 5000 }).catch(() => {})
+      const click = page.click(selector, { timeout: 3000 }).catch(() => {})
       await done()
+      await click
       await presence(false)
     },
     // once resolves to the next event of that name, for example credentialAdded.
