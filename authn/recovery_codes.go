@@ -20,13 +20,14 @@ import (
 
 const (
 	recoveryCodes = 10
-	// codeAlphabet is Crockford's: without I, L, O and U, so that what is typed for them can only mean 1, 1 and 0.
-	// Eight of its 32 characters are 40 bits.
-	codeAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	// codeAlphabet has nothing that looks like something else: neither 0 and O nor 1, I and L, and no U beside V.
+	// Eight of its 30 characters are 39 bits. Codes from before may hold 0 and 1, which is why normaliseRecovery reads
+	// letters for them.
+	codeAlphabet = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 	codeLength   = 8
 )
 
-// NewRecoveryCodes returns ten new codes XXXX-XXXX of 40 bits each, and forgets those before. Only their hashes are
+// NewRecoveryCodes returns ten new codes XXXX-XXXX of 39 bits each, and forgets those before. Only their hashes are
 // kept: nobody sees them again. ErrOff where there is nowhere to keep them. NIST SP 800-63B-4 §3.1.2.1.
 // The caller has seen a StepUp before, and tells the owner afterwards.
 func (s *Service) NewRecoveryCodes(ctx context.Context, user ident.UserID) ([]string, error) {
@@ -37,19 +38,15 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, user ident.UserID) ([]st
 	if err != nil {
 		return nil, fmt.Errorf("authn: recovery codes: %w", err)
 	}
-	raw := make([]byte, recoveryCodes*codeLength)
-	if _, err := io.ReadFull(s.rand, raw); err != nil {
-		return nil, fmt.Errorf("authn: random: %w", err)
-	}
 	codes, hashes := make([]string, recoveryCodes), make([][sha256.Size]byte, recoveryCodes)
 	key := s.sealer.Derive(codeKey)[0]
 	for i := range codes {
-		var c [codeLength]byte
-		for j := range c {
-			c[j] = codeAlphabet[raw[i*codeLength+j]%byte(len(codeAlphabet))] // 32 divides 256
+		c, err := newCode(s.rand)
+		if err != nil {
+			return nil, err
 		}
-		hashes[i] = codeHash(key, user, string(c[:]))
-		codes[i] = string(c[:4]) + "-" + string(c[4:])
+		hashes[i] = codeHash(key, user, c)
+		codes[i] = c[:4] + "-" + c[4:]
 	}
 	if err := s.audit.Record(ctx, audit.Event{Type: "recovery_codes.created", Outcome: audit.OK, Actor: "user", User: user}); err != nil {
 		return nil, fmt.Errorf("authn: recovery codes: %w", err)
@@ -58,6 +55,26 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, user ident.UserID) ([]st
 		return nil, fmt.Errorf("authn: recovery codes: %w", err)
 	}
 	return codes, s.restored(ctx, u)
+}
+
+// newCode returns a code without its dash. Each character is as likely as any other: what 30 does not divide is thrown
+// away.
+func newCode(random io.Reader) (string, error) {
+	const fair = 256 - 256%len(codeAlphabet)
+	code, b := make([]byte, 0, codeLength), make([]byte, 2*codeLength)
+	for {
+		if _, err := io.ReadFull(random, b); err != nil {
+			return "", fmt.Errorf("authn: random: %w", err)
+		}
+		for _, x := range b {
+			if int(x) >= fair {
+				continue
+			}
+			if code = append(code, codeAlphabet[int(x)%len(codeAlphabet)]); len(code) == codeLength {
+				return string(code), nil
+			}
+		}
+	}
 }
 
 // RecoveryCode returns first together with a recovery code, which is used up: on all nodes each works once.
@@ -120,7 +137,7 @@ func (s *Service) takeRecoveryCode(ctx context.Context, u User, code string, env
 // codeKey names the secret of the hashes.
 const codeKey = "authn recovery codes"
 
-// codeHash is what is kept of a code. A keyed hash, since forty bits are found by trying; bound to their owner.
+// codeHash is what is kept of a code. A keyed hash, since so few bits are found by trying; bound to their owner.
 func codeHash(key []byte, user ident.UserID, code string) (h [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(string(user) + "\x00" + code))

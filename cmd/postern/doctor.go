@@ -124,7 +124,7 @@ func (d *diagnosis) issuer(ctx context.Context, cfg Config) {
 		return
 	}
 	if u.Scheme == "http" {
-		d.add("cookies", doubtful, "the issuer is http, so cookies are not Secure and have no __Host- prefix", "fine on localhost, nowhere else")
+		d.add("cookies", doubtful, "the issuer is http, so every __Host- cookie has a twin that is not Secure and has no prefix", "fine on localhost, nowhere else")
 	} else {
 		d.add("cookies", healthy, "the issuer is https: cookies are Secure and bound to "+u.Hostname(), "")
 	}
