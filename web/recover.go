@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/oauth"
@@ -12,15 +11,18 @@ import (
 
 // recover asks who has lost all ways to sign in; the answer is the same whoever it is.
 func (s *Server) recover(w http.ResponseWriter, r *http.Request) error {
-	form := pages.Form{CSRF: s.csrf(r, "recover")}
+	form := pages.Form{CSRF: s.csrf(r, aboutRecovery)}
 	v := pages.Recover{Form: form, BackURL: s.base.Path + "/login"}
 	if r.Method != http.MethodPost {
+		if r.URL.Query().Has("done") { // where the script goes on, after a new passkey
+			return s.answer(w, r, http.StatusOK, pages.Notice{What: pages.ToldRecovered}, nil)
+		}
 		return s.answer(w, r, http.StatusOK, v, nil)
 	}
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	if !s.genuine(r, "recover") {
+	if !s.genuine(r, aboutRecovery) {
 		return errForged
 	}
 	v.Identifier = r.PostForm.Get("identifier")
@@ -57,7 +59,7 @@ func (s *Server) recovering(w http.ResponseWriter, r *http.Request) (rec recover
 		if err := r.ParseForm(); err != nil {
 			return rec, false, badForm(err)
 		}
-		if !s.genuine(r, "recover") {
+		if !s.genuine(r, aboutRecovery) {
 			return rec, false, errForged
 		}
 		rec.secret = r.PostForm.Get("t")
@@ -69,7 +71,7 @@ func (s *Server) recovering(w http.ResponseWriter, r *http.Request) (rec recover
 	if err != nil {
 		return rec, false, err
 	}
-	rec.form = pages.Form{CSRF: s.csrf(r, "recover"), Hidden: []pages.Field{{Name: "t", Value: rec.secret}}}
+	rec.form = pages.Form{CSRF: s.csrf(r, aboutRecovery), Hidden: []pages.Field{{Name: "t", Value: rec.secret}}}
 	rec.user, err = s.opt.Users.User(r.Context(), rec.state.User)
 	return rec, err == nil, err
 }
@@ -95,11 +97,19 @@ func (s *Server) recoverPage(w http.ResponseWriter, r *http.Request, rec recover
 		rec.form.Action = s.base.Path + "/recover/go"
 		return s.answer(w, r, status, pages.RecoverOpen{Form: rec.form, Account: rec.user.Username}, nil)
 	case rec.state.Ready(now):
-		return s.answer(w, r, status, pages.RecoverSet{Form: rec.form, Account: rec.user.Username, Password: s.opt.Passwords,
-			Least: s.opt.Authn.LeastPassword(rec.user)}, nil)
+		return s.answer(w, r, status, s.recoverSetPage(rec), nil)
+	}
+	if has, err := s.opt.Authn.Factors(r.Context(), rec.user.ID); err == nil {
+		wait.Passkey = s.opt.Passkeys && has.Passkeys > 0
 	}
 	wait.Form, wait.Account, wait.Until, wait.Show = rec.form, rec.user.Username, rec.state.ReadyAt, s.base.Path+"/recover/show"
 	return s.answer(w, r, status, wait, nil)
+}
+
+// recoverSetPage offers what there is to sign in with here: a passkey first.
+func (s *Server) recoverSetPage(rec recovering) pages.RecoverSet {
+	return pages.RecoverSet{Form: rec.form, Account: rec.user.Username, Passkey: s.opt.Passkeys, Password: s.opt.Passwords,
+		Least: s.opt.Authn.LeastPassword(rec.user)}
 }
 
 // recoverShow ends the wait for who shows a factor that they still have.
@@ -141,28 +151,26 @@ func (s *Server) recoverSet(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return err
 	}
-	again := func(v pages.RecoverSet) error {
-		v.Form, v.Account, v.Password, v.Least = rec.form, rec.user.Username, s.opt.Passwords, s.opt.Authn.LeastPassword(rec.user)
-		return s.answer(w, r, http.StatusUnprocessableEntity, v, nil)
-	}
+	again := s.recoverSetPage(rec)
 	next := r.PostForm.Get("new")
-	if next == "" {
-		return again(pages.RecoverSet{Fault: pages.Incomplete})
+	if next == "" && s.opt.Passwords && rec.state.Ready(s.opt.Now()) {
+		again.Fault = pages.Incomplete
+		return s.answer(w, r, http.StatusUnprocessableEntity, again, nil)
 	}
 	ctx := r.Context()
 	done, err := s.opt.Authn.RecoverPassword(ctx, rec.secret, next, oauth.EnvOf(ctx))
 	var weak authn.WeakPassword
 	switch {
 	case errors.As(err, &weak):
-		return again(pages.RecoverSet{Weak: weaknesses(weak)})
-	case errors.Is(err, authn.ErrTooEarly), errors.Is(err, authn.ErrNoRecovery):
+		again.Weak = weaknesses(weak)
+		return s.answer(w, r, http.StatusUnprocessableEntity, again, nil)
+	case errors.Is(err, authn.ErrTooEarly), errors.Is(err, authn.ErrNoRecovery), errors.Is(err, authn.ErrOff):
 		return s.recoverPage(w, r, rec, http.StatusConflict, pages.RecoverWait{})
 	case err != nil:
 		return err
 	}
-	if _, err := s.opt.Sessions.EndAll(ctx, done.User.ID, "", "recovered"); err != nil {
+	if err := s.recovered(w, r, done); err != nil {
 		return err
 	}
-	s.setCookie(w, sessionCookie, "", 0)
-	return s.answer(w, r, http.StatusOK, pages.Notice{What: pages.ToldRecovered, Wait: time.Duration(0)}, nil)
+	return s.answer(w, r, http.StatusOK, pages.Notice{What: pages.ToldRecovered}, nil)
 }

@@ -20,6 +20,7 @@ type ceremony struct {
 	Response    json.RawMessage
 	Conditional bool
 	flow        *flow
+	recovery    *authn.Recovery // where it is one of a recovery, which has no flow
 }
 
 // ceremony reads such a request. It must come from a page that we showed to this browser.
@@ -39,12 +40,21 @@ func (s *Server) ceremony(r *http.Request) (*ceremony, error) {
 			c.fields[name] = text
 		}
 	}
-	f, err := s.flowOf(r.Context(), func(name string) string { return c.fields[name] })
-	if err != nil {
-		return nil, err
+	about := aboutRecovery
+	if secret, ok := c.fields["t"]; ok {
+		rec, err := s.opt.Authn.RecoveryStatus(r.Context(), secret)
+		if err != nil {
+			return nil, err
+		}
+		c.recovery = &rec
+	} else {
+		f, err := s.flowOf(r.Context(), func(name string) string { return c.fields[name] })
+		if err != nil {
+			return nil, err
+		}
+		c.flow, about = f, f.about()
 	}
-	c.flow = f
-	if !s.genuineToken(r, f.about(), r.Header.Get("X-CSRF")) {
+	if !s.genuineToken(r, about, r.Header.Get("X-CSRF")) {
 		return nil, errForged
 	}
 	return c, nil
@@ -67,6 +77,9 @@ func (s *Server) getOptions(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.ceremony(r)
 	if err != nil {
 		return err
+	}
+	if c.recovery != nil {
+		return s.recoverPasskeyOptions(w, r, c)
 	}
 	ctx, bind := r.Context(), s.bind(r, c.flow)
 	var out ceremonyOptions
@@ -98,6 +111,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.ceremony(r)
 	if err != nil {
 		return err
+	}
+	if c.recovery != nil {
+		return s.recoverProve(w, r, c)
 	}
 	ctx, f := r.Context(), c.flow
 	p, err := s.opt.Authn.Passkey(ctx, c.fields["handle"], s.bind(r, f), c.Response, oauth.EnvOf(ctx))
@@ -135,6 +151,9 @@ func (s *Server) createOptions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if c.recovery != nil {
+		return s.recoverPasskeyOptions(w, r, c)
+	}
 	sess, err := s.mayChange(r)
 	if err != nil {
 		return err
@@ -156,6 +175,9 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.ceremony(r)
 	if err != nil {
 		return err
+	}
+	if c.recovery != nil {
+		return s.recoverByPasskey(w, r, c)
 	}
 	sess, err := s.mayChange(r)
 	if err != nil {
@@ -207,6 +229,8 @@ func (s *Server) failFetch(w http.ResponseWriter, err error, e *oauth.Error) {
 		word, status, to = "stale", http.StatusForbidden, s.base.Path+"/login?to=/account/passkeys"
 	case status == http.StatusTooManyRequests:
 		word = "rate"
+	case errors.Is(err, authn.ErrNoRecovery), errors.Is(err, authn.ErrTooEarly):
+		word, status = "expired", http.StatusConflict
 	case errors.Is(err, errForged), e.Status == http.StatusBadRequest:
 		word = "expired"
 	case errors.Is(err, authn.ErrFull), errors.Is(err, authn.ErrAttestation), errors.Is(err, authn.ErrOff):

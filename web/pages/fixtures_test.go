@@ -191,7 +191,7 @@ var states = []struct {
 	{"recover-empty", Recover{Form: form, Fault: Incomplete}},
 	{"recoveropen", RecoverOpen{Form: form, Account: "lin@demo.test"}},
 	{"recoverwait", RecoverWait{Form: form, Account: "lin@demo.test", Until: now.Add(24 * time.Hour)}},
-	{"recoverwait-show", RecoverWait{Form: form, Account: "lin@demo.test", Until: now.Add(24 * time.Hour), Show: "/recover/show", Fault: Rejected}},
+	{"recoverwait-show", RecoverWait{Form: form, Account: "lin@demo.test", Until: now.Add(24 * time.Hour), Passkey: true, Show: "/recover/show", Fault: Rejected}},
 	{"recoverset", RecoverSet{Form: form, Account: "lin@demo.test", Passkey: true, Password: true, Least: 15}},
 	{"recoverset-weak", RecoverSet{Form: form, Account: "lin@demo.test", Password: true, Least: 15, Weak: []Weakness{Breached}}},
 	{"recoverset-empty", RecoverSet{Form: form, Account: "lin@demo.test", Passkey: true, Password: true, Least: 15, Fault: Incomplete}},

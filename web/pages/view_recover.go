@@ -31,11 +31,12 @@ type RecoverOpen struct {
 }
 
 // RecoverWait is where the link of a recovery leads before its time. It posts decision=cancel, csrf and Hidden to
-// /recover/cancel, or Action.
+// /recover/cancel, or Action. A passkey goes through the script with the hidden fields, and ends the wait too.
 type RecoverWait struct {
 	Form
 	Account string
 	Until   time.Time
+	Passkey bool   // has a passkey, perhaps still at hand
 	Show    string // path that a code of a factor is posted to, with the same fields: it ends the wait
 	Fault   Fault
 	RetryIn time.Duration
