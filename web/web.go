@@ -31,6 +31,7 @@ type Options struct {
 	Issuer    string
 	Brand     string // what people call the service; default: the product's name
 	Dev       bool   // says on every page that this is no place for real accounts
+	Pseudo    int    // with Dev: every text is longer by so many percent, to see whether the pages hold it
 	Authorize *authorize.Service
 	Token     *token.Endpoint
 	Meta      *meta.Service
@@ -78,6 +79,9 @@ func New(opt Options) (http.Handler, error) {
 	words, err := locales.Load()
 	if err != nil {
 		return nil, err
+	}
+	if opt.Dev && opt.Pseudo > 0 {
+		words = words.Pseudo(opt.Pseudo)
 	}
 	renderer, err := pages.New(words)
 	if err != nil {

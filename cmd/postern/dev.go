@@ -25,6 +25,7 @@ type devCmd struct {
 	Management string `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where /livez /readyz /metrics are; another port if it is taken."`
 	Data       string `type:"path" placeholder:"DIR" help:"Keep everything in this directory. Otherwise it is in memory and gone at the end."`
 	Seed       string `type:"path" placeholder:"FILE" help:"Clients, users and resources to declare beside the demo's."`
+	Pseudo     int    `placeholder:"PERCENT" help:"Make every text of the pages longer by so much, to see whether they hold it."`
 	JSON       bool   `name:"json" help:"Print one line of JSON once it serves, for scripts."`
 	Log        string `enum:"debug,info,warn,error" default:"warn" help:"The least level of log lines."`
 }
@@ -48,6 +49,9 @@ func (c devCmd) Run(t *terminal) error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil || !loopbackHost(host) {
 		return usage("--listen %s: dev listens on 127.0.0.1, ::1 or localhost only, use 'postern serve'", c.Listen)
+	}
+	if c.Pseudo < 0 || c.Pseudo > 200 {
+		return usage("--pseudo %d: between 0 and 200", c.Pseudo)
 	}
 	d := &dev{cmd: c, seed: &seed{}}
 	if c.Seed != "" {
@@ -197,7 +201,7 @@ func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error
 			err = errors.Join(err, h.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	h.dev = true
+	h.dev, h.pseudo = true, d.cmd.Pseudo
 	h.metrics = newMetrics(buildVersion())
 	if err := h.migrated(ctx, true); err != nil {
 		return nil, err

@@ -121,6 +121,21 @@ func TestDevServes(t *testing.T) {
 	}
 }
 
+// A text that has grown is still all there.
+func TestDevPseudo(t *testing.T) {
+	for _, tc := range []struct{ name, percent, want string }{{"as it is", "0", "<h1>Sign in</h1>"}, {"longer by 40 %", "40", "<h1>Sign in lo</h1>"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, _ := startDev(t, "--pseudo", tc.percent)
+			if status, body := get(t, r.Issuer+"/login"); status != http.StatusOK || !strings.Contains(body, tc.want) {
+				t.Errorf("%d %s", status, body)
+			}
+		})
+	}
+	if r := call(t, "", nil, "dev", "--pseudo", "201"); r.code != exitUsage {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestDevKeepsItsData(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	first, stop := startDev(t, "--data", dir)

@@ -64,6 +64,7 @@ type house struct {
 	session *sessions.Manager
 	notices *notify.Service
 	dev     bool    // what would be mailed is shown instead
+	pseudo  int     // by how many percent dev makes the texts of pages longer
 	places  *geo.DB // nil where no file is configured
 }
 
