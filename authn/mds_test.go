@@ -1,18 +1,8 @@
 package authn_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -22,102 +12,21 @@ import (
 	"github.com/postern-id/postern/ident"
 )
 
-// mds is a metadata service of our own: its root, the files that a Service reads, and what stands in the blob.
-type mds struct {
-	file, rootFile string
-	root           *authntest.CA
-	maker          *authntest.CA
-	host           string
-	number         int
-	next           time.Time
-	status         string
-	protection     []string
-	spoil          func(header map[string]any) // before it is signed
-	tamper         bool                        // after
-	signWith       *authntest.CA               // instead of root
-}
-
-var testAAGUID = [16]byte{0xca, 0xfe, 15: 1}
-
-func newMDS(t *testing.T, now time.Time) *mds {
-	t.Helper()
-	dir := t.TempDir()
-	m := &mds{
-		file: filepath.Join(dir, "blob.jwt"), rootFile: filepath.Join(dir, "root.pem"), root: authntest.NewCA(t, now), maker: authntest.NewCA(t, now),
-		host: "mds.fidoalliance.org", number: 7, next: now.AddDate(0, 0, 20), status: "FIDO_CERTIFIED_L2", protection: []string{"hardware", "secure_element"},
-	}
-	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.root.Cert.Raw})
-	if err := os.WriteFile(m.rootFile, out, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func (m *mds) policy(a authn.Attestation) authn.Policy {
+func demanding(m *authntest.Metadata, a authn.Attestation) authn.Policy {
 	return authn.Policy{Passkey: authn.PasskeyPolicy{
 		RPID: authntest.RPID, Origins: []string{authntest.Origin}, Attestation: a,
-		Metadata: authn.MetadataPolicy{File: m.file, Root: m.rootFile},
+		Metadata: authn.MetadataPolicy{File: m.File, Root: m.RootFile},
 	}}
 }
 
-func (m *mds) write(t *testing.T, now time.Time) {
-	t.Helper()
-	ca := m.root
-	if m.signWith != nil {
-		ca = m.signWith
-	}
-	cert, key := ca.Issue(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: m.host}, DNSNames: []string{m.host}, NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(0, 3, 0),
-	})
-	header := map[string]any{"alg": "ES256", "typ": "JWT", "x5c": []string{base64.StdEncoding.EncodeToString(cert.Raw)}}
-	if m.spoil != nil {
-		m.spoil(header)
-	}
-	uuid := fmt.Sprintf("%x-%x-%x-%x-%x", testAAGUID[:4], testAAGUID[4:6], testAAGUID[6:8], testAAGUID[8:10], testAAGUID[10:])
-	payload := map[string]any{
-		"legalHeader": "test", "no": m.number, "nextUpdate": m.next.Format(time.DateOnly),
-		"entries": []any{
-			map[string]any{"aaguid": "not one"},
-			map[string]any{
-				"aaguid": uuid, "timeOfLastStatusChange": "2026-01-01",
-				"statusReports": []any{map[string]any{"status": m.status, "effectiveDate": "2026-01-01"}},
-				"metadataStatement": map[string]any{
-					"aaguid": uuid, "description": "Test Key", "protocolFamily": "fido2", "schema": 3, "keyProtection": m.protection,
-					"attestationTypes": []string{"basic_full"}, "attestationRootCertificates": []string{base64.StdEncoding.EncodeToString(m.maker.Cert.Raw)},
-				},
-			},
-		},
-	}
-	part := func(v any) string {
-		b, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return base64.RawURLEncoding.EncodeToString(b)
-	}
-	signed := part(header) + "." + part(payload)
-	sum := sha256.Sum256([]byte(signed))
-	r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	sig := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-	if m.tamper {
-		sig[5] ^= 1
-	}
-	if err := os.WriteFile(m.file, []byte(signed+"."+base64.RawURLEncoding.EncodeToString(sig)+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // load starts a Service that reads the blob as it is written now.
-func (m *mds) load(t *testing.T) error {
+func load(t *testing.T, m *authntest.Metadata) error {
 	t.Helper()
 	clock := authntest.NewClock()
-	m.write(t, clock.Now())
+	m.Write(t, clock.Now())
 	e := newEngine(t, clock)
 	_, err := authn.New(authn.Options{
-		Users: e, Passkeys: e, Ephemeral: e, Counters: e, Sealer: authntest.NewSealer(), Audit: &authntest.Trail{}, Now: clock.Now, Policy: m.policy(authn.AttestDirect),
+		Users: e, Passkeys: e, Ephemeral: e, Counters: e, Sealer: authntest.NewSealer(), Audit: &authntest.Trail{}, Now: clock.Now, Policy: demanding(m, authn.AttestDirect),
 	})
 	return err
 }
@@ -126,76 +35,71 @@ func TestMetadataBlob(t *testing.T) {
 	now := authntest.NewClock().Now()
 	for _, c := range []struct {
 		name  string
-		spoil func(*mds)
+		spoil func(*authntest.Metadata)
 		ok    bool
 	}{
-		{"good", func(*mds) {}, true},
-		{"signature altered", func(m *mds) { m.tamper = true }, false},
-		{"another root", func(m *mds) { m.signWith = authntest.NewCA(t, now) }, false},
-		{"a certificate of somebody else under the same root", func(m *mds) { m.host = "www.example.com" }, false},
-		{"root expired", func(m *mds) { m.root = authntest.NewCA(t, now.AddDate(-100, 0, 0)); m.writeRoot(t) }, false},
-		{"alg none", func(m *mds) { m.spoil = func(h map[string]any) { h["alg"] = "none" } }, false},
-		{"alg of another key", func(m *mds) { m.spoil = func(h map[string]any) { h["alg"] = "RS256" } }, false},
-		{"no certificate", func(m *mds) { m.spoil = func(h map[string]any) { delete(h, "x5c") } }, false},
-		{"certificate elsewhere", func(m *mds) { m.spoil = func(h map[string]any) { delete(h, "x5c"); h["x5u"] = "https://example.com/" } }, false},
-		{"critical parameter", func(m *mds) { m.spoil = func(h map[string]any) { h["crit"] = []string{"b64"} } }, false},
-		{"without a number", func(m *mds) { m.number = 0 }, false},
+		{"good", func(*authntest.Metadata) {}, true},
+		{"signature altered", func(m *authntest.Metadata) { m.Tamper = true }, false},
+		{"another root", func(m *authntest.Metadata) { m.SignWith = authntest.NewCA(t, now) }, false},
+		{"a certificate of somebody else under the same root", func(m *authntest.Metadata) { m.Host = "www.example.com" }, false},
+		{"root expired", func(m *authntest.Metadata) { m.Root = authntest.NewCA(t, now.AddDate(-100, 0, 0)); m.WriteRoot(t) }, false},
+		{"alg none", func(m *authntest.Metadata) { m.Spoil = func(h map[string]any) { h["alg"] = "none" } }, false},
+		{"alg of another key", func(m *authntest.Metadata) { m.Spoil = func(h map[string]any) { h["alg"] = "RS256" } }, false},
+		{"no certificate", func(m *authntest.Metadata) { m.Spoil = func(h map[string]any) { delete(h, "x5c") } }, false},
+		{"certificate elsewhere", func(m *authntest.Metadata) {
+			m.Spoil = func(h map[string]any) { delete(h, "x5c"); h["x5u"] = "https://example.com/" }
+		}, false},
+		{"critical parameter", func(m *authntest.Metadata) { m.Spoil = func(h map[string]any) { h["crit"] = []string{"b64"} } }, false},
+		{"without a number", func(m *authntest.Metadata) { m.Number = 0 }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := newMDS(t, now)
+			m := authntest.NewMetadata(t, now)
 			c.spoil(m)
-			if err := m.load(t); (err == nil) != c.ok {
+			if err := load(t, m); (err == nil) != c.ok {
 				t.Errorf("%v", err)
 			}
 		})
 	}
 }
 
-func (m *mds) writeRoot(t *testing.T) {
-	t.Helper()
-	if err := os.WriteFile(m.rootFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.root.Cert.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A blob that is older than one that was here before is refused, also after a restart.
 func TestMetadataRollback(t *testing.T) {
-	m := newMDS(t, authntest.NewClock().Now())
+	m := authntest.NewMetadata(t, authntest.NewClock().Now())
 	for _, step := range []struct {
 		number int
 		ok     bool
 	}{{7, true}, {7, true}, {9, true}, {8, false}, {9, true}, {10, true}} {
-		m.number = step.number
-		if err := m.load(t); (err == nil) != step.ok {
+		m.Number = step.number
+		if err := load(t, m); (err == nil) != step.ok {
 			t.Errorf("number %d: %v", step.number, err)
 		}
 	}
-	if err := os.WriteFile(m.file+".no", []byte("many"), 0o600); err != nil {
+	if err := os.WriteFile(m.File+".no", []byte("many"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if m.load(t) == nil {
+	if load(t, m) == nil {
 		t.Error("a number that cannot be read was ignored")
 	}
 }
 
 func TestMetadataReload(t *testing.T) {
 	clock := authntest.NewClock()
-	m := newMDS(t, clock.Now())
-	m.write(t, clock.Now())
-	h := newHouse(t, m.policy(authn.AttestDirect), cas)
-	if n, until := h.MetadataState(); n != 7 || !until.After(m.next) {
+	m := authntest.NewMetadata(t, clock.Now())
+	m.Write(t, clock.Now())
+	h := newHouse(t, demanding(m, authn.AttestDirect), cas)
+	if n, until := h.MetadataState(); n != 7 || !until.After(m.Next) {
 		t.Errorf("%d, %v", n, until)
 	}
-	m.number, m.tamper = 8, true
-	m.write(t, clock.Now())
+	m.Number, m.Tamper = 8, true
+	m.Write(t, clock.Now())
 	if err := h.ReloadMetadata(); err == nil {
 		t.Error("an altered blob was taken")
 	}
 	if n, _ := h.MetadataState(); n != 7 {
 		t.Errorf("number %d after a refusal", n)
 	}
-	m.tamper = false
-	m.write(t, clock.Now())
+	m.Tamper = false
+	m.Write(t, clock.Now())
 	if err := h.ReloadMetadata(); err != nil {
 		t.Error(err)
 	}
@@ -208,11 +112,11 @@ func TestMetadataReload(t *testing.T) {
 func TestAttestationDemanded(t *testing.T) {
 	clock := authntest.NewClock()
 	now := clock.Now()
-	m := newMDS(t, now)
-	m.write(t, now)
-	h := newHouse(t, m.policy(authn.AttestEnterprise), cas)
+	m := authntest.NewMetadata(t, now)
+	m.Write(t, now)
+	h := newHouse(t, demanding(m, authn.AttestEnterprise), cas)
 	good := func() *authntest.Authenticator {
-		return &authntest.Authenticator{AAGUID: testAAGUID, Attester: m.maker.NewAttester(t, testAAGUID, now.AddDate(50, 0, 0))}
+		return &authntest.Authenticator{AAGUID: m.AAGUID, Attester: m.Maker.NewAttester(t, m.AAGUID, now.AddDate(50, 0, 0))}
 	}
 	other := [16]byte{1}
 	for _, c := range []struct {
@@ -221,18 +125,18 @@ func TestAttestationDemanded(t *testing.T) {
 		tweak func(*authntest.Ceremony)
 		want  error
 	}{
-		{"H13 none", func() *authntest.Authenticator { return &authntest.Authenticator{AAGUID: testAAGUID} }, nil, authn.ErrAttestation},
+		{"H13 none", func() *authntest.Authenticator { return &authntest.Authenticator{AAGUID: m.AAGUID} }, nil, authn.ErrAttestation},
 		{"H13 none with a statement", good, func(c *authntest.Ceremony) { c.Format = "none" }, authn.ErrWrong},
 		{"H13 self", good, func(c *authntest.Ceremony) { c.SelfAttest = true }, authn.ErrAttestation},
 		{"H13 AAGUID that is not the certificate's", good, func(c *authntest.Ceremony) { c.AAGUID = other }, authn.ErrWrong},
 		{"H13 make without metadata", func() *authntest.Authenticator {
-			return &authntest.Authenticator{AAGUID: other, Attester: m.maker.NewAttester(t, other, now.AddDate(50, 0, 0))}
+			return &authntest.Authenticator{AAGUID: other, Attester: m.Maker.NewAttester(t, other, now.AddDate(50, 0, 0))}
 		}, nil, authn.ErrAttestation},
 		{"H13 certificate expired", func() *authntest.Authenticator {
-			return &authntest.Authenticator{AAGUID: testAAGUID, Attester: m.maker.NewAttester(t, testAAGUID, now.AddDate(-1, 0, 0))}
+			return &authntest.Authenticator{AAGUID: m.AAGUID, Attester: m.Maker.NewAttester(t, m.AAGUID, now.AddDate(-1, 0, 0))}
 		}, nil, authn.ErrWrong},
 		{"H13 unknown root", func() *authntest.Authenticator {
-			return &authntest.Authenticator{AAGUID: testAAGUID, Attester: authntest.NewCA(t, now).NewAttester(t, testAAGUID, now.AddDate(50, 0, 0))}
+			return &authntest.Authenticator{AAGUID: m.AAGUID, Attester: authntest.NewCA(t, now).NewAttester(t, m.AAGUID, now.AddDate(50, 0, 0))}
 		}, nil, authn.ErrAttestation},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -260,18 +164,18 @@ func TestMetadataStatus(t *testing.T) {
 	for _, status := range []string{"REVOKED", "USER_VERIFICATION_BYPASS", "ATTESTATION_KEY_COMPROMISE", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"} {
 		t.Run("H13 "+status, func(t *testing.T) {
 			clock := authntest.NewClock()
-			m := newMDS(t, clock.Now())
-			m.write(t, clock.Now())
-			h := newHouse(t, m.policy(authn.AttestIndirect), cas)
-			attester := m.maker.NewAttester(t, testAAGUID, clock.Now().AddDate(50, 0, 0))
-			a := &authntest.Authenticator{AAGUID: testAAGUID, Attester: attester}
+			m := authntest.NewMetadata(t, clock.Now())
+			m.Write(t, clock.Now())
+			h := newHouse(t, demanding(m, authn.AttestIndirect), cas)
+			attester := m.Maker.NewAttester(t, m.AAGUID, clock.Now().AddDate(50, 0, 0))
+			a := &authntest.Authenticator{AAGUID: m.AAGUID, Attester: attester}
 			h.enrol(t, a, cas.ID)
-			m.status, m.number = status, 8
-			m.write(t, clock.Now())
+			m.Status, m.Number = status, 8
+			m.Write(t, clock.Now())
 			if err := h.ReloadMetadata(); err != nil {
 				t.Fatal(err)
 			}
-			for _, b := range []*authntest.Authenticator{{AAGUID: testAAGUID, Attester: attester}, {AAGUID: testAAGUID}} {
+			for _, b := range []*authntest.Authenticator{{AAGUID: m.AAGUID, Attester: attester}, {AAGUID: m.AAGUID}} {
 				if err := h.register(t, b, cas.ID); !errors.Is(err, authn.ErrAttestation) || h.lastReason() != "broken" {
 					t.Errorf("%v", err)
 				}
@@ -279,8 +183,8 @@ func TestMetadataStatus(t *testing.T) {
 			if p, err := h.signIn(t, a); err != nil || p.Assurance() != ident.PhishingResistant {
 				t.Errorf("signs in at %v, %v", p.Assurance(), err)
 			}
-			m.status, m.number = "FIDO_CERTIFIED", 9
-			m.write(t, clock.Now())
+			m.Status, m.Number = "FIDO_CERTIFIED", 9
+			m.Write(t, clock.Now())
 			if err := h.ReloadMetadata(); err != nil {
 				t.Fatal(err)
 			}
@@ -310,11 +214,11 @@ func TestHardware(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clock := authntest.NewClock()
-			m := newMDS(t, clock.Now())
-			m.protection = c.protection
-			m.write(t, clock.Now())
-			h := newHouse(t, m.policy(authn.AttestDirect), cas)
-			a := &authntest.Authenticator{AAGUID: testAAGUID, Synced: c.synced, Attester: m.maker.NewAttester(t, testAAGUID, clock.Now().AddDate(50, 0, 0))}
+			m := authntest.NewMetadata(t, clock.Now())
+			m.Protection = c.protection
+			m.Write(t, clock.Now())
+			h := newHouse(t, demanding(m, authn.AttestDirect), cas)
+			a := &authntest.Authenticator{AAGUID: m.AAGUID, Synced: c.synced, Attester: m.Maker.NewAttester(t, m.AAGUID, clock.Now().AddDate(50, 0, 0))}
 			h.enrol(t, a, cas.ID)
 			h.clock.Advance(c.later)
 			if p, err := h.signIn(t, a); err != nil || p.Assurance() != c.want {
