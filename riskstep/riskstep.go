@@ -26,21 +26,6 @@ const (
 	AtIntrospect                   // a token is looked at: no proof
 )
 
-// Place is where an address is, as far as it is known.
-type Place struct {
-	Country string // ISO 3166-1 alpha-2, upper case; "" if unknown
-	Known   bool   // the address was found
-	Local   bool   // a private, loopback or link-local address: it has no country
-}
-
-// Locator finds places; riskstep/geo is one. Nil where none is configured.
-type Locator interface {
-	// Locate returns the place of ip; the zero Place where the data does not have it, an error where there is no data.
-	Locate(ip netip.Addr) (Place, error)
-	// Age is how old the data is.
-	Age() time.Duration
-}
-
 // Input is one question.
 type Input struct {
 	Moment Moment

@@ -50,6 +50,9 @@ func (m *Manager) Check(ctx context.Context, cookie string, env ident.Env) (s Se
 		}
 		next := s
 		changed := seen(&next, now)
+		if changed && m.locate != nil {
+			next.usedAt(m.locate(env.IP))
+		}
 		if current && now.Sub(s.PrevUntil.Add(-m.policy.PrevGrace)) >= m.policy.RotateEvery {
 			if secret, err = m.random(secretBytes); err != nil {
 				return Session{}, "", err
@@ -102,7 +105,8 @@ func (m *Manager) Alive(ctx context.Context, id ident.SessionID) (Session, error
 	return s, nil
 }
 
-// Touch says that the session is in use, as when one of its refresh tokens is; ErrNone.
+// Touch says that the session is in use, as when one of its refresh tokens is; ErrNone. The place of use stays: whoever
+// redeems a refresh token may be a server far from the person.
 func (m *Manager) Touch(ctx context.Context, id ident.SessionID) error {
 	s, err := m.Alive(ctx, id)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/postern-id/postern/audit"
@@ -41,6 +42,7 @@ type Options struct {
 	Rand      io.Reader
 	DeviceKey func() [][]byte // secrets that name devices, the current one first; under the others devices keep their names
 	Policy    Policy
+	Locate    func(netip.Addr) riskstep.Place // where a session is used; without it the place stays that of the latest proof
 }
 
 // Manager keeps sessions.
@@ -51,6 +53,7 @@ type Manager struct {
 	rand      io.Reader
 	deviceKey func() [][]byte
 	policy    Policy
+	locate    func(netip.Addr) riskstep.Place
 }
 
 // New returns a Manager, or an error for a missing part or a policy that cannot be.
@@ -65,7 +68,7 @@ func New(o Options) (*Manager, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	return &Manager{store: o.Store, audit: o.Audit, now: o.Now, rand: o.Rand, deviceKey: o.DeviceKey, policy: p}, nil
+	return &Manager{store: o.Store, audit: o.Audit, now: o.Now, rand: o.Rand, deviceKey: o.DeviceKey, policy: p, locate: o.Locate}, nil
 }
 
 // time is now as the engines keep it.
@@ -96,6 +99,7 @@ func (m *Manager) Start(ctx context.Context, p authn.Proof, d riskstep.Decision,
 		CreatedAt: now, LastSeen: now, IdleUntil: now.Add(life.Idle), ExpiresAt: now.Add(life.Absolute),
 		SecretHash: hashOf(secret), PrevUntil: now.Add(m.policy.PrevGrace), Version: 1,
 	}
+	s.usedAt(d.Place())
 	if err := m.record(ctx, "session.started", "", s, env, marks(d)); err != nil {
 		return Session{}, "", err
 	}
@@ -181,7 +185,12 @@ func (m *Manager) raise(s *Session, p authn.Proof, d riskstep.Decision, now time
 	}
 	life := m.policy.life(s.Assurance, flags(d))
 	s.LastSeen, s.IdleUntil, s.ExpiresAt = now, now.Add(life.Idle), now.Add(life.Absolute)
+	s.usedAt(d.Place())
 }
+
+// usedAt notes where s is used. A place that is not known replaces one that was: nobody is where they were before
+// because we cannot tell.
+func (s *Session) usedAt(p riskstep.Place) { s.LastCountry, s.LastSpot = p.Country, p.Spot }
 
 // rotate gives s a new secret; the one before works for the grace.
 func (m *Manager) rotate(s *Session, secret string, now time.Time) {

@@ -32,6 +32,7 @@ type desk struct {
 	clock *authntest.Clock
 	trail *authntest.Trail
 	keys  [][]byte
+	where map[netip.Addr]riskstep.Place
 }
 
 // tb is what both testing.TB and rapid.T are.
@@ -50,7 +51,8 @@ func newDesk(t testing.TB, p sessions.Policy) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Manager, err = sessions.New(sessions.Options{Store: db, Audit: d.trail, Now: d.clock.Now, DeviceKey: func() [][]byte { return d.keys }, Policy: p})
+	d.Manager, err = sessions.New(sessions.Options{Store: db, Audit: d.trail, Now: d.clock.Now, DeviceKey: func() [][]byte { return d.keys }, Policy: p,
+		Locate: func(ip netip.Addr) riskstep.Place { return d.where[ip] }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +177,53 @@ func TestTrailDown(t *testing.T) {
 	if _, err := d.check(cookie, laptop); err != nil {
 		t.Errorf("it ended all the same: %v", err)
 	}
+}
+
+// A session knows where it was used last, once a minute, and nothing where that cannot be told.
+func TestLastPlace(t *testing.T) {
+	d := newDesk(t, sessions.Policy{})
+	at := func(n byte) ident.Env {
+		env := laptop
+		env.IP = netip.AddrFrom4([4]byte{198, 51, 100, n})
+		return env
+	}
+	_, cookie := d.start(t, authntest.Ben, false, at(1))
+	expect := func(when string, env ident.Env, country string, km int) {
+		t.Helper()
+		s, next, err := d.Check(ctx, cookie, env)
+		if err != nil || s.Country != "" || s.LastCountry != country || s.LastSpot.Km != km {
+			t.Errorf("%s: %+v, %v, want %s within %d km", when, s, err, country, km)
+		}
+		if next != "" {
+			cookie = next
+		}
+	}
+	d.clock.Advance(time.Minute)
+	expect("nobody knows places", at(1), "", 0)
+	d.where = map[netip.Addr]riskstep.Place{
+		at(1).IP: {Country: "DE", Known: true, Spot: riskstep.NewSpot(52.5, 13.4, 20)}, at(2).IP: {Country: "FR", Known: true},
+	}
+	expect("too soon", at(1), "", 0)
+	for _, c := range []struct {
+		when    string
+		env     ident.Env
+		country string
+		km      int
+	}{
+		{"a place", at(1), "DE", 28}, {"a country only", at(2), "FR", 0}, {"back", at(1), "DE", 28}, {"nowhere", at(3), "", 0}, {"found again", at(1), "DE", 28},
+	} {
+		d.clock.Advance(time.Minute)
+		expect(c.when, c.env, c.country, c.km)
+	}
+	d.clock.Advance(time.Minute)
+	s, err := d.List(ctx, "u-ben")
+	if err != nil || len(s) != 1 {
+		t.Fatal(s, err)
+	}
+	if err := d.Touch(ctx, s[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	expect("a refresh token elsewhere", at(2), "DE", 28)
 }
 
 // A step-up: same session, new secret, raised for ten minutes.

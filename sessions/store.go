@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/riskstep"
 )
 
 // Session is a person signed in on one device.
@@ -18,8 +19,10 @@ type Session struct {
 	Assurance   ident.Assurance `json:"assurance"`        // what the sign-in reached
 	Raised      ident.Assurance `json:"raised,omitempty"` // what a step-up reached, until RaisedUntil
 	RaisedUntil time.Time       `json:"raised_until,omitzero"`
-	Country     string          `json:"country,omitempty"` // ISO 3166-1 alpha-2 at sign-in, or ""
-	Agent       string          `json:"agent,omitempty"`   // "Chrome on Windows": family only, for the person's own list
+	Country     string          `json:"country,omitempty"`      // ISO 3166-1 alpha-2 at sign-in, or ""
+	LastCountry string          `json:"last_country,omitempty"` // the same, where it was used last
+	LastSpot    riskstep.Spot   `json:"last_spot,omitzero"`     // roughly where that was
+	Agent       string          `json:"agent,omitempty"`        // "Chrome on Windows": family only, for the person's own list
 	CreatedAt   time.Time       `json:"created_at"`
 	LastSeen    time.Time       `json:"last_seen"` // coarse: written at most once a minute
 	IdleUntil   time.Time       `json:"idle_until"`

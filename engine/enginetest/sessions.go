@@ -8,6 +8,7 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
@@ -48,7 +49,8 @@ func sessionsUpdate(r *room[Engine]) {
 	s.AMR, s.Assurance, s.Raised, s.RaisedUntil, s.Country, s.PrevUntil = []ident.AMR{ident.HardwareKey}, ident.HardwareBound, ident.None, time.Time{}, "", time.Time{}
 	s.LastSeen, s.IdleUntil, s.PrevHash = r.clock.in(time.Minute), r.clock.in(25*time.Hour), w.session.SecretHash
 	s.SecretHash[0]++
-	for range 3 {
+	for _, spot := range []riskstep.Spot{{}, {Lat: 90, Lon: 180, Km: 20_000}, {Lat: -89.9, Lon: -179.9, Km: 10}} {
+		s.LastCountry, s.LastSpot = "", spot
 		must(r, r.e.UpdateSession(r.ctx, s))
 		s.Version++
 		same(r, "after an update", get(r.e.Session(r.ctx, s.ID))(r), s)

@@ -10,6 +10,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
@@ -47,6 +48,7 @@ func (w walk) newSession(r *room[Engine]) sessions.Session {
 	return sessions.Session{
 		ID: ident.SessionID(id), User: w.user.ID, Device: "device", AuthTime: r.clock.now(), AMR: []ident.AMR{ident.Password, ident.OTP},
 		Assurance: ident.AAL2, Raised: ident.PhishingResistant, RaisedUntil: r.clock.in(10 * time.Minute), Country: "DE",
+		LastCountry: "BR", LastSpot: riskstep.Spot{Lat: -23.5, Lon: -46.6, Km: 28},
 		Agent: "Chrome on 雲", CreatedAt: r.clock.now(), LastSeen: r.clock.now(), IdleUntil: r.clock.in(24 * time.Hour), ExpiresAt: r.clock.in(48 * time.Hour),
 		SecretHash: sha256.Sum256([]byte(id)), PrevHash: sha256.Sum256([]byte(id + "before")), PrevUntil: r.clock.in(time.Minute), Version: 1,
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/postern-id/postern/ident"
 )
 
 // unmigrated opens a database as it is.
@@ -158,6 +160,59 @@ func TestDialectsAgree(t *testing.T) {
 	}
 	if lite, pg := shape("sqlite"), shape("postgres"); !slices.Equal(lite, pg) {
 		t.Errorf("SQLite has %v\nPostgreSQL has %v", lite, pg)
+	}
+}
+
+// Sessions of before places of last use were kept, and those that an older binary starts after, are used where the person
+// signed in, as far as one knows.
+func TestSessionsOfBefore(t *testing.T) {
+	before := fstest.MapFS{}
+	for _, d := range []string{"sqlite", "postgres"} {
+		all, err := migrations(migrationFiles, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range all {
+			if m.name < "0004" {
+				before["migrations/"+d+"/"+m.name+".sql"] = &fstest.MapFile{Data: []byte(m.text)}
+			}
+		}
+	}
+	insert := sql(`INSERT INTO sessions (id, user_id, device_id, auth_time, amr, assurance, raised, raised_until, country, agent, created_at,
+		last_seen, idle_until, expires_at, secret_hash, prev_hash, prev_until, version)
+		VALUES ($1, 'u', 'd', 1, '', 1, 0, 0, $2, '', 1, 1, 9, 9, $3, $3, 1, 1)`)
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			ctx, db := t.Context(), unmigrated(t, e.options(t))
+			start := func(id, country string) {
+				t.Helper()
+				if n, err := db.change(ctx, "insert", newOp(insert, id, country, []byte{})); n != 1 || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			if _, err := db.migrate(ctx, before); err != nil {
+				t.Fatal(err)
+			}
+			start("old", "DE")
+			if _, err := db.Migrate(ctx); err != nil {
+				t.Fatal(err)
+			}
+			start("of an older binary", "FR")
+			start("unplaced", "")
+			for id, want := range map[ident.SessionID]string{"old": "DE", "of an older binary": "FR", "unplaced": ""} {
+				s, err := db.Session(ctx, id)
+				if err != nil || s.Country != want || s.LastCountry != want || s.LastSpot.Known() {
+					t.Errorf("%s: %+v, %v", id, s, err)
+				}
+				s.LastCountry = ""
+				if err := db.UpdateSession(ctx, s); err != nil {
+					t.Fatal(err)
+				}
+				if s, err := db.Session(ctx, id); err != nil || s.LastCountry != "" {
+					t.Errorf("%s used where nobody knows: %+v, %v", id, s, err)
+				}
+			}
+		})
 	}
 }
 

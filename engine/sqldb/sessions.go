@@ -3,25 +3,33 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
 
-const sessionColumns = `id, user_id, device_id, auth_time, amr, assurance, raised, raised_until, country, agent, created_at,
-	last_seen, idle_until, expires_at, ended_at, end_reason, secret_hash, prev_hash, prev_until, version`
+const (
+	sessionColumns = `id, user_id, device_id, auth_time, amr, assurance, raised, raised_until, country, agent, created_at,
+	last_seen, idle_until, expires_at, ended_at, end_reason, secret_hash, prev_hash, prev_until, version, last_lat, last_lon, last_km, last_country`
+	// Rows of before there was a place of last use, or of an older binary, have NULL there: it is that of the sign-in.
+	sessionSelect = `id, user_id, device_id, auth_time, amr, assurance, raised, raised_until, country, agent, created_at,
+	last_seen, idle_until, expires_at, ended_at, end_reason, secret_hash, prev_hash, prev_until, version, last_lat, last_lon, last_km,
+	COALESCE(last_country, country)`
+)
 
 var (
 	qInsertSession = sql(`INSERT INTO sessions (` + sessionColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO NOTHING`)
-	qSession = sql(`SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT (id) DO NOTHING`)
+	qSession = sql(`SELECT ` + sessionSelect + ` FROM sessions WHERE id = $1`)
 	// Ending is not among what it writes: only EndSession ends, because it also revokes the grants.
 	qUpdateSession = sql(`UPDATE sessions SET user_id = $2, device_id = $3, auth_time = $4, amr = $5, assurance = $6, raised = $7,
 		raised_until = $8, country = $9, agent = $10, created_at = $11, last_seen = $12, idle_until = $13, expires_at = $14,
-		secret_hash = $15, prev_hash = $16, prev_until = $17, version = version + 1
-		WHERE id = $1 AND version = $18 AND ended_at = 0`)
+		secret_hash = $15, prev_hash = $16, prev_until = $17, last_lat = $18, last_lon = $19, last_km = $20, last_country = $21,
+		version = version + 1 WHERE id = $1 AND version = $22 AND ended_at = 0`)
 	qSessionThere = sql(`SELECT 1 FROM sessions WHERE id = $1`)
 	qEndSession   = sql(`UPDATE sessions SET ended_at = $1, end_reason = $2, version = version + 1 WHERE id = $3 AND ended_at = 0`)
 	qEndSessions  = sql(`UPDATE sessions SET ended_at = $1, end_reason = $2, version = version + 1
@@ -33,10 +41,10 @@ var (
 		WHERE user_id = $3 AND user_id <> '' AND session_id <> $4 AND session_id <> '' AND revoked_at = 0`)
 	qRevokeOfUser = sql(`UPDATE grants SET revoked_at = $1, revoke_why = $2 WHERE user_id = $3 AND user_id <> '' AND revoked_at = 0`)
 
-	qSessionsOf = sql(`SELECT ` + sessionColumns + ` FROM sessions
+	qSessionsOf = sql(`SELECT ` + sessionSelect + ` FROM sessions
 		WHERE user_id = $1 AND (ended_at = 0 OR ended_at >= $2) AND expires_at >= $2 AND idle_until >= $2
 		ORDER BY created_at DESC, id DESC LIMIT 200`)
-	qSessionsAfter = sql(`SELECT ` + sessionColumns + ` FROM sessions
+	qSessionsAfter = sql(`SELECT ` + sessionSelect + ` FROM sessions
 		WHERE id > $1 AND ended_at = 0 AND expires_at > $2 AND idle_until > $2 ORDER BY id LIMIT $3`)
 )
 
@@ -48,15 +56,22 @@ func scanSession(r *row) sessions.Session {
 		CreatedAt: r.time(), LastSeen: r.time(), IdleUntil: r.time(), ExpiresAt: r.time(),
 		EndedAt: r.time(), EndReason: r.text(),
 		SecretHash: r.hash(), PrevHash: r.hash(), PrevUntil: r.time(), Version: r.int(),
+		LastSpot: riskstep.Spot{Lat: degrees(r.int()), Lon: degrees(r.int()), Km: int(r.int())}, LastCountry: r.text(),
 	}
 }
+
+// tenths is how a coordinate is stored: in tenths of a degree, so that no row can hold a finer one.
+func tenths(deg float64) int64 { return int64(math.Round(deg * 10)) }
+
+func degrees(tenths int64) float64 { return float64(tenths) / 10 }
 
 // InsertSession implements sessions.Store.
 func (db *DB) InsertSession(ctx context.Context, s sessions.Session) error {
 	o := newOp(qInsertSession, string(s.ID), string(s.User), string(s.Device), micros(s.AuthTime), listed(s.AMR),
 		int64(s.Assurance), int64(s.Raised), micros(s.RaisedUntil), s.Country, s.Agent, micros(s.CreatedAt),
 		micros(s.LastSeen), micros(s.IdleUntil), micros(s.ExpiresAt), micros(s.EndedAt), s.EndReason,
-		hashed(s.SecretHash), hashed(s.PrevHash), micros(s.PrevUntil), s.Version).locks(lockSessions, string(s.ID))
+		hashed(s.SecretHash), hashed(s.PrevHash), micros(s.PrevUntil), s.Version,
+		tenths(s.LastSpot.Lat), tenths(s.LastSpot.Lon), int64(s.LastSpot.Km), s.LastCountry).locks(lockSessions, string(s.ID))
 	return db.must(ctx, "insert session", o, store.ErrExists)
 }
 
@@ -70,7 +85,8 @@ func (db *DB) UpdateSession(ctx context.Context, s sessions.Session) error {
 	o := newOp(qUpdateSession, string(s.ID), string(s.User), string(s.Device), micros(s.AuthTime), listed(s.AMR),
 		int64(s.Assurance), int64(s.Raised), micros(s.RaisedUntil), s.Country, s.Agent, micros(s.CreatedAt),
 		micros(s.LastSeen), micros(s.IdleUntil), micros(s.ExpiresAt),
-		hashed(s.SecretHash), hashed(s.PrevHash), micros(s.PrevUntil), s.Version).locks(lockSessions, string(s.ID))
+		hashed(s.SecretHash), hashed(s.PrevHash), micros(s.PrevUntil),
+		tenths(s.LastSpot.Lat), tenths(s.LastSpot.Lon), int64(s.LastSpot.Km), s.LastCountry, s.Version).locks(lockSessions, string(s.ID))
 	return db.must(ctx, "update session", o, store.ErrStale)
 }
 

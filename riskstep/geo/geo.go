@@ -1,6 +1,7 @@
-// Package geo finds the country of an address in a MaxMind DB file, of MaxMind's own types or of the
-// flat ones that others publish. It is the only importer of the readers. It never guesses: what the
-// file does not say is not known, and it never judges whether a place is usual.
+// Package geo finds the country of an address, and roughly the place, in a MaxMind DB file, of MaxMind's
+// own types or of the flat ones that others publish. It is the only importer of the readers. It never
+// guesses: what the file does not say is not known; it keeps no place as exactly as a file may have it,
+// and it never judges whether a place is usual.
 //
 // The file is read into memory: one that is changed in place cannot pull a mapping away. Replace it by
 // renaming all the same, so that nobody reads half of it.
@@ -12,6 +13,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +28,7 @@ import (
 const (
 	maxFile    = 512 << 20
 	checkEvery = 30 * time.Second // how often the file is looked at
+	unsaid     = 50               // km: how far off a point is taken to be where the file does not say
 )
 
 // DB is a file that is read anew when it changes.
@@ -40,12 +43,20 @@ type DB struct {
 
 // data is one reading of the file.
 type data struct {
-	country func(netip.Addr) (string, error)
-	typ     string
-	built   time.Time
-	mtime   time.Time
-	size    int64
-	failed  error // why the latest change of the file could not be read; the reading before it stands
+	find   func(netip.Addr) (found, error)
+	cities bool // it has points, not only countries
+	typ    string
+	built  time.Time
+	mtime  time.Time
+	size   int64
+	failed error // why the latest change of the file could not be read; the reading before it stands
+}
+
+// found is what a record says. A point is there as a whole or not at all; a radius of 0 is not said.
+type found struct {
+	country  string
+	lat, lon *float64
+	km       uint16
 }
 
 var _ riskstep.Locator = (*DB)(nil)
@@ -62,21 +73,31 @@ func Open(path string, now func() time.Time) (*DB, error) {
 	return db, nil
 }
 
-// Locate returns the country of ip; the zero Place where the file has none.
+// Locate returns the country of ip, with its Spot where the file has one; the zero Place where it has no country.
 func (db *DB) Locate(ip netip.Addr) (riskstep.Place, error) {
 	db.refresh()
-	c, err := db.cur.Load().country(ip.Unmap().WithZone(""))
+	f, err := db.cur.Load().find(ip.Unmap().WithZone(""))
 	if err != nil {
 		return riskstep.Place{}, fmt.Errorf("geo: %w", err)
 	}
-	if c = strings.ToUpper(c); !isCountry(c) {
+	p := riskstep.Place{Country: strings.ToUpper(f.country), Known: true}
+	if !isCountry(p.Country) {
 		return riskstep.Place{}, nil
 	}
-	return riskstep.Place{Country: c, Known: true}, nil
+	if f.lat != nil && f.lon != nil {
+		if f.km == 0 {
+			f.km = unsaid
+		}
+		p.Spot = riskstep.NewSpot(*f.lat, *f.lon, float64(f.km))
+	}
+	return p, nil
 }
 
 // Age is how long ago the data was built.
 func (db *DB) Age() time.Duration { return db.now().Sub(db.cur.Load().built) }
+
+// Cities says whether the file has places, not countries only: distances need that.
+func (db *DB) Cities() bool { return db.cur.Load().cities }
 
 // Status tells operators what is in use: the database_type, when it was built, and why a newer file
 // could not be read.
@@ -135,7 +156,7 @@ func load(path string) (*data, error) {
 	return d, nil
 }
 
-// parse opens a database by what it says it is: types of MaxMind's through geoip2, others by the flat
+// parse opens a database by what it says it is: types of MaxMind's by their nested records, others by the flat
 // record in them.
 func parse(b []byte) (*data, error) {
 	raw, err := maxminddb.OpenBytes(b)
@@ -145,56 +166,102 @@ func parse(b []byte) (*data, error) {
 	d := &data{typ: raw.Metadata.DatabaseType, built: raw.Metadata.BuildTime()}
 	rich, err := geoip2.OpenBytes(b)
 	var unknown geoip2.UnknownDatabaseTypeError
-	switch {
-	case errors.As(err, &unknown):
-		d.country, err = flatCountry(raw)
-		return d, err
-	case err != nil:
+	isFlat := errors.As(err, &unknown)
+	if err != nil && !isFlat {
 		return nil, err
 	}
-	if _, err := rich.Country(netip.IPv4Unspecified()); errors.As(err, new(geoip2.InvalidMethodError)) {
-		return nil, fmt.Errorf("a database of type %q has no countries", d.typ)
-	}
-	d.country = func(ip netip.Addr) (string, error) {
-		c, err := rich.Country(ip)
-		if err != nil {
-			return "", err
+	read := readFlat
+	if !isFlat {
+		if _, err := rich.Country(netip.IPv4Unspecified()); errors.As(err, new(geoip2.InvalidMethodError)) {
+			return nil, fmt.Errorf("a database of type %q has no countries", d.typ)
 		}
-		return c.Country.ISOCode, nil
+		read = readNested
 	}
+	var countries bool
+	countries, d.cities, err = probe(raw, read)
+	switch {
+	case isFlat && err != nil:
+		return nil, err
+	case isFlat && !countries:
+		return nil, fmt.Errorf("a database of type %q has no country_code", d.typ)
+	}
+	d.find = func(ip netip.Addr) (found, error) { return read(raw.Lookup(ip)) }
 	return d, nil
 }
 
-// flat is the record of iptoasn, geo-whois-asn-country, dbip-country and their like.
-type flat struct {
-	CountryCode string `maxminddb:"country_code,maxsize:16"`
-}
+// How many networks are looked at before a file counts as one without countries, and how many more before one with
+// countries counts as one without points. Empty ones count too: a damaged tree can be walked for ever without a record.
+const (
+	probeCountries = 1 << 16
+	probeCities    = 1 << 12
+)
 
-// probe is how many networks are looked at before a file counts as one without countries. Empty ones
-// count too: a damaged tree can be walked for ever without a record.
-const probe = 1 << 16
-
-// flatCountry refuses a database in whose first records there is no country_code.
-func flatCountry(r *maxminddb.Reader) (func(netip.Addr) (string, error), error) {
-	found, n := false, 0
-	for res := range r.Networks(maxminddb.IncludeNetworksWithoutData(), maxminddb.IncludeAliasedNetworks()) {
-		var f flat
-		if err := res.Decode(&f); err != nil {
-			return nil, err
+// probe says what the first records of a file have. A type does not tell: there are files of countries under the names
+// of those with cities. An error is of a record before any country was seen.
+func probe(raw *maxminddb.Reader, read func(maxminddb.Result) (found, error)) (countries, cities bool, err error) {
+	left := probeCountries
+	for res := range raw.Networks(maxminddb.IncludeNetworksWithoutData(), maxminddb.IncludeAliasedNetworks()) {
+		f, err := read(res)
+		if err != nil && !countries {
+			return false, false, err
 		}
-		n++
-		if found = isCountry(strings.ToUpper(f.CountryCode)); found || n == probe {
+		if err == nil && isCountry(strings.ToUpper(f.country)) {
+			if f.lat != nil && f.lon != nil {
+				return true, true, nil
+			}
+			if !countries {
+				countries, left = true, min(left, probeCities)
+			}
+		}
+		if left--; left == 0 {
 			break
 		}
 	}
-	if !found {
-		return nil, fmt.Errorf("a database of type %q has no country_code", r.Metadata.DatabaseType)
+	return countries, false, nil
+}
+
+// readNested reads a record of GeoIP2-Country, -City or -Enterprise. To decode all of geoip2.City, with names in eight
+// languages, takes many times as long.
+func readNested(res maxminddb.Result) (found, error) {
+	var r struct {
+		Country struct {
+			ISOCode string `maxminddb:"iso_code,maxsize:16"`
+		} `maxminddb:"country"`
+		Location struct {
+			Latitude  *float64 `maxminddb:"latitude"`
+			Longitude *float64 `maxminddb:"longitude"`
+			Radius    uint16   `maxminddb:"accuracy_radius"`
+		} `maxminddb:"location"`
 	}
-	return func(ip netip.Addr) (string, error) {
-		var f flat
-		err := r.Lookup(ip).Decode(&f)
-		return f.CountryCode, err
-	}, nil
+	err := res.Decode(&r)
+	return found{r.Country.ISOCode, r.Location.Latitude, r.Location.Longitude, r.Location.Radius}, err
+}
+
+// readFlat reads a record of iptoasn, geo-whois-asn-country, dbip-country, dbip-city and their like.
+func readFlat(res maxminddb.Result) (found, error) {
+	var r struct {
+		CountryCode string `maxminddb:"country_code,maxsize:16"`
+		Latitude    any    `maxminddb:"latitude"` // each maker has a type of its own, and some have it as text
+		Longitude   any    `maxminddb:"longitude"`
+	}
+	err := res.Decode(&r)
+	return found{country: r.CountryCode, lat: number(r.Latitude), lon: number(r.Longitude)}, err
+}
+
+// number is v as a number; nil where it is none.
+func number(v any) *float64 {
+	switch n := v.(type) {
+	case float64:
+		return &n
+	case float32:
+		f := float64(n)
+		return &f
+	case string:
+		if f, err := strconv.ParseFloat(n, 64); err == nil {
+			return &f
+		}
+	}
+	return nil
 }
 
 // isCountry says whether s has the form of ISO 3166-1 alpha-2.

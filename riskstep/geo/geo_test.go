@@ -2,6 +2,7 @@ package geo
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -60,6 +61,21 @@ func database(t testing.TB, typ string, built time.Time, nets map[string]mmdbtyp
 	return b.Bytes()
 }
 
+// city is a record with a point, flatCity one of other makers.
+func city(code string, lat, lon float64, km uint16) mmdbtype.DataType {
+	r := rich(code).(mmdbtype.Map)
+	r["city"] = mmdbtype.Map{"names": mmdbtype.Map{"en": mmdbtype.String("Town")}}
+	r["location"] = mmdbtype.Map{"latitude": mmdbtype.Float64(lat), "longitude": mmdbtype.Float64(lon), "time_zone": mmdbtype.String("UTC")}
+	if km > 0 {
+		r["location"].(mmdbtype.Map)["accuracy_radius"] = mmdbtype.Uint16(km)
+	}
+	return r
+}
+
+func flatCity(code string, lat, lon mmdbtype.DataType) mmdbtype.DataType {
+	return mmdbtype.Map{"country_code": mmdbtype.String(code), "latitude": lat, "longitude": lon}
+}
+
 func write(t testing.TB, path string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
@@ -102,6 +118,64 @@ func TestLocate(t *testing.T) {
 			}
 			if got, err := db.Locate(netip.Addr{}); err == nil && got.Known {
 				t.Errorf("no address is in %v", got)
+			}
+		})
+	}
+}
+
+// Where an address is, is kept to a tenth of a degree and ten km, and to nothing where the file says nothing.
+func TestSpots(t *testing.T) {
+	f32 := func(f float32) mmdbtype.DataType { return mmdbtype.Float32(f) }
+	text := func(s string) mmdbtype.DataType { return mmdbtype.String(s) }
+	for _, typ := range []struct {
+		name   string
+		cities bool
+		nets   map[string]mmdbtype.DataType
+		want   map[string]riskstep.Place
+	}{
+		{"GeoLite2-City", true, map[string]mmdbtype.DataType{
+			"192.0.2.0/26": city("DE", 52.5243, 13.4105, 5), "192.0.2.64/26": city("BR", -23.5475, -46.6361, 200), "192.0.2.128/26": city("FR", 48.8566, 2.3522, 0),
+			"192.0.2.192/26": rich("NO"), "198.51.100.0/26": city("GB", 51.5, 0.04, 1), "198.51.100.64/26": city("XX", 0, 0, 10), "198.51.100.128/26": city("DE", 91, 13, 5),
+			"203.0.113.0/24": mmdbtype.Map{"location": mmdbtype.Map{"latitude": mmdbtype.Float64(1), "longitude": mmdbtype.Float64(1)}},
+		}, map[string]riskstep.Place{
+			"192.0.2.1":      {Country: "DE", Known: true, Spot: riskstep.Spot{Lat: 52.5, Lon: 13.4, Km: 13}},
+			"192.0.2.65":     {Country: "BR", Known: true, Spot: riskstep.Spot{Lat: -23.5, Lon: -46.6, Km: 208}},
+			"192.0.2.129":    {Country: "FR", Known: true, Spot: riskstep.Spot{Lat: 48.9, Lon: 2.4, Km: 58}},
+			"192.0.2.193":    {Country: "NO", Known: true},
+			"198.51.100.1":   {Country: "GB", Known: true, Spot: riskstep.Spot{Lat: 51.5, Km: 10}},
+			"198.51.100.65":  {Country: "XX", Known: true},
+			"198.51.100.129": {Country: "DE", Known: true},
+			"203.0.113.1":    {},
+			"8.8.8.8":        {},
+		}},
+		{"DBIP-Country-Lite", false, map[string]mmdbtype.DataType{"192.0.2.0/24": rich("DE")},
+			map[string]riskstep.Place{"192.0.2.1": {Country: "DE", Known: true}}},
+		{"dbip-city-ipv4", true, map[string]mmdbtype.DataType{
+			"192.0.2.0/26": flatCity("DE", f32(52.5243), f32(13.4105)), "192.0.2.64/26": flatCity("IS", text("64.1466"), text("-21.9426")),
+			"192.0.2.128/26": flatCity("SE", text("north"), text("")), "192.0.2.192/26": flatly("NO"),
+		}, map[string]riskstep.Place{
+			"192.0.2.1":   {Country: "DE", Known: true, Spot: riskstep.Spot{Lat: 52.5, Lon: 13.4, Km: 58}},
+			"192.0.2.65":  {Country: "IS", Known: true, Spot: riskstep.Spot{Lat: 64.1, Lon: -21.9, Km: 58}},
+			"192.0.2.129": {Country: "SE", Known: true},
+			"192.0.2.193": {Country: "NO", Known: true},
+		}},
+		{"iptoasn-country", false, map[string]mmdbtype.DataType{"192.0.2.0/24": flatly("DE")},
+			map[string]riskstep.Place{"192.0.2.1": {Country: "DE", Known: true}}},
+	} {
+		t.Run(typ.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "geo.mmdb")
+			write(t, path, database(t, typ.name, t0, typ.nets))
+			db, err := Open(path, func() time.Time { return t0 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if db.Cities() != typ.cities {
+				t.Errorf("cities %v", db.Cities())
+			}
+			for ip, want := range typ.want {
+				if got, err := db.Locate(netip.MustParseAddr(ip)); err != nil || got != want {
+					t.Errorf("%s: %+v, %v, want %+v", ip, got, err, want)
+				}
 			}
 		})
 	}
@@ -188,12 +262,16 @@ func TestReload(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	good := database(f, "GeoLite2-Country", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": rich("DE"), "2001:db8::/32": rich("NO")})
 	plain := database(f, "country ipvAll", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": flatly("DE"), "2001:db8::/32": flatly("NO")})
-	for _, b := range [][]byte{good, plain, good[1:], plain[:len(plain)-3], nil} {
+	towns := database(f, "GeoLite2-City", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": city("DE", 52.5, 13.4, 20), "2001:db8::/32": city("NO", 59.9, 10.7, 5)})
+	flats := database(f, "dbip-city", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": flatCity("DE", mmdbtype.Float32(52.5), mmdbtype.String("13.4"))})
+	for _, b := range [][]byte{good, plain, towns, flats, good[1:], plain[:len(plain)-3], nil} {
 		f.Add(b, uint16(0), byte(0))
 	}
 	for i := range 64 {
 		f.Add(good, uint16(i*37), byte(255-i))
 		f.Add(plain, uint16(i*31), byte(i))
+		f.Add(towns, uint16(i*41), byte(i))
+		f.Add(flats, uint16(i*29), byte(i))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, at uint16, v byte) {
 		if b = bytes.Clone(b); len(b) > 0 {
@@ -208,7 +286,8 @@ func FuzzParse(f *testing.F) {
 		db.next.Store(t0.Add(time.Hour).UnixNano())
 		for _, ip := range []string{"192.0.2.1", "2001:db8::1", "255.255.255.255", "::"} {
 			p, err := db.Locate(netip.MustParseAddr(ip))
-			if p.Known != (p.Country != "") || p.Known && !isCountry(p.Country) || err != nil && p.Known {
+			if p.Known != (p.Country != "") || p.Known && !isCountry(p.Country) || err != nil && p.Known ||
+				p.Spot != (riskstep.Spot{}) && (!p.Known || p.Spot.Km < 10 || !(math.Abs(p.Spot.Lat) <= 90 && math.Abs(p.Spot.Lon) <= 180)) {
 				t.Fatalf("%s: %+v, %v", ip, p, err)
 			}
 		}
@@ -217,7 +296,7 @@ func FuzzParse(f *testing.F) {
 
 func BenchmarkLocate(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "geo.mmdb")
-	write(b, path, database(b, "GeoLite2-City", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": rich("DE")}))
+	write(b, path, database(b, "GeoLite2-City", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": city("DE", 52.5, 13.4, 20)}))
 	db, err := Open(path, func() time.Time { return t0 })
 	if err != nil {
 		b.Fatal(err)
