@@ -7,6 +7,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/web/pages"
 )
 
@@ -78,14 +79,21 @@ func (s *Server) password(w http.ResponseWriter, r *http.Request) error {
 	if sess == nil || err != nil {
 		return err
 	}
-	v := pages.Password{Account: acct, Username: u.Username, Has: u.PasswordHash != "", Least: s.opt.Authn.LeastPassword(u)}
+	ctx := r.Context()
+	has, err := s.opt.Authn.Factors(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	v := pages.Password{Account: acct, Username: u.Username, Has: has.Password, Spare: has.Password && has.Passkeys > 0, Least: s.opt.Authn.LeastPassword(u)}
 	if r.Method != http.MethodPost {
 		return s.answer(w, r, http.StatusOK, v, nil)
 	}
 	if done, err := s.change(w, r, acct); done || err != nil {
 		return err
 	}
-	ctx := r.Context()
+	if r.PostForm.Has("remove") {
+		return s.removePassword(w, r, sess)
+	}
 	_, err = s.opt.Authn.ChangePassword(ctx, u.ID, r.PostForm.Get("current"), r.PostForm.Get("new"), oauth.EnvOf(ctx))
 	var (
 		weak authn.WeakPassword
@@ -112,10 +120,27 @@ func (s *Server) password(w http.ResponseWriter, r *http.Request) error {
 	return s.answer(w, r, status, v, nil)
 }
 
+// removePassword leaves the person with passkeys only. Where there is none the page shows how it is.
+func (s *Server) removePassword(w http.ResponseWriter, r *http.Request, sess *sessions.Session) error {
+	ctx := r.Context()
+	switch _, err := s.opt.Authn.RemovePassword(ctx, sess.User, oauth.EnvOf(ctx)); {
+	case errors.Is(err, authn.ErrLast), errors.Is(err, authn.ErrOff):
+		return s.to(w, "/account/password")
+	case err != nil:
+		return err
+	}
+	if _, err := s.opt.Sessions.EndAll(ctx, sess.User, sess.ID, "password_changed"); err != nil {
+		return err
+	}
+	s.changed(r, sess.User, notify.FactorRemoved, pages.FactorPassword, "")
+	return s.to(w, "/account/password?done="+string(pages.DoneNoPass))
+}
+
 // weaknesses are the reasons of a refused password as the pages word them.
 func weaknesses(weak authn.WeakPassword) []pages.Weakness {
 	words := map[string]pages.Weakness{authn.TooShort: pages.TooShort, authn.TooLong: pages.TooLong, authn.Common: pages.Breached,
-		authn.Breached: pages.Breached, authn.ContainsIdentifier: pages.Personal}
+		authn.Breached: pages.Breached, authn.ContainsIdentifier: pages.Personal,
+		authn.Unchanged: pages.Unchanged}
 	var out []pages.Weakness
 	for _, code := range weak.Codes {
 		out = append(out, words[code])

@@ -176,7 +176,7 @@ var states = []struct {
 	{"recoverycodes-left", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", Done: DoneCodes}, Left: 10, Of: 10}},
 	{"recoverycodes-low", RecoveryCodes{Account: account, Left: 2, Of: 10}},
 	{"recoverycodes-confirm", RecoveryCodes{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/recovery-codes"}, Left: 2, Of: 10}},
-	{"password", Password{Account: account, Username: "lin", Has: true, Least: 15}},
+	{"password", Password{Account: account, Username: "lin", Has: true, Spare: true, Least: 15}},
 	{"password-weak", Password{Account: account, Username: "lin", Has: true, Least: 15, Weak: []Weakness{TooShort, Breached, Personal, Unchanged, TooLong}}},
 	{"password-wrong", Password{Account: Account{CSRF: "x", Name: "lin", Fault: Rejected}, Username: "lin", Has: true, Least: 15}},
 	{"password-rate", Password{Account: Account{CSRF: "x", Name: "lin", Fault: RateLimited, RetryIn: time.Minute}, Has: true, Least: 15}},

@@ -231,6 +231,7 @@ var doneKeys = map[Done]string{
 	DoneNoTOTP:    "totp.removed",
 	DoneCodes:     "rc.saved",
 	DonePassword:  "pw.done",
+	DoneNoPass:    "pw.removed",
 	DoneSettings:  "set.done",
 }
 

@@ -31,6 +31,7 @@ const (
 	DoneNoTOTP    Done = "nototp"    // authenticator app removed
 	DoneCodes     Done = "codes"     // recovery codes saved
 	DonePassword  Done = "password"  // changed or set
+	DoneNoPass    Done = "nopass"    // password removed
 	DoneSettings  Done = "settings"  // language and theme
 )
 
@@ -82,7 +83,8 @@ type Device struct {
 type Session struct {
 	ID        string
 	Current   bool
-	Country   string // ISO 3166-1 alpha-2
+	Country   string // ISO 3166-1 alpha-2, where it was used last
+	From      string // the same, where the person signed in; "" if that is no other
 	CreatedAt time.Time
 	LastSeen  time.Time
 	AMR       []string // RFC 8176 values
@@ -93,7 +95,8 @@ type Session struct {
 // Far is where a session was seen last, from the place of the session at hand; approximate.
 type Far struct {
 	Known   bool
-	Km      float64
+	Km      float64 // 0: near, and nothing closer can be told
+	Off     float64 // km, by which Km may be wrong
 	Bearing float64 // degrees clockwise from north
 }
 

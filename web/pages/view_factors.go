@@ -67,6 +67,7 @@ type Password struct {
 	Account
 	Username string // for password managers
 	Has      bool   // there is one, to be entered first
+	Spare    bool   // it can be removed: there is a passkey
 	Least    int    // characters
 	Weak     []Weakness
 }
