@@ -49,22 +49,28 @@ func algsOf(pub crypto.PublicKey) ([]string, error) {
 		}
 		return []string{EdDSA}, nil
 	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
-			return nil, fmt.Errorf("keys: RSA keys have %d to %d bits, not %d", minRSABits, maxRSABits, n)
-		}
-		if k.E < 3 || k.E&1 == 0 {
-			return nil, fmt.Errorf("keys: unfit RSA exponent")
-		}
-		return []string{RS256, PS256}, nil
+		return []string{RS256, PS256}, checkRSA(k)
 	}
 	return nil, errUnsupported
 }
 
-// publicKey is a key that verifies, with the only algorithms it may be used with.
+func checkRSA(k *rsa.PublicKey) error {
+	if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
+		return fmt.Errorf("keys: RSA keys have %d to %d bits, not %d", minRSABits, maxRSABits, n)
+	}
+	if k.E < 3 || k.E&1 == 0 {
+		return fmt.Errorf("keys: unfit RSA exponent")
+	}
+	return nil
+}
+
+// publicKey is a key of somebody, with the only algorithms it may be used with: to verify, to encrypt to, or both.
 type publicKey struct {
-	id   string
-	algs []string
-	pub  crypto.PublicKey
+	id      string
+	algs    []string // of signatures
+	encAlgs []string // of encryption
+	encOnly bool     // its `use` is enc
+	pub     crypto.PublicKey
 }
 
 func (k publicKey) fits(alg string) bool { return slices.Contains(k.algs, alg) }

@@ -17,7 +17,7 @@ func FuzzParseSet(f *testing.F) {
 			return
 		}
 		for _, k := range s.keys {
-			again, err := marshalJWK(k.id, k.algs[0], k.pub)
+			again, err := marshalJWK(k.pub, map[string]string{"kid": k.id, "alg": k.algs[0], "use": "sig"})
 			if err != nil {
 				t.Fatalf("a key that was read cannot be written: %v", err)
 			}

@@ -14,16 +14,16 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
 
-// This file is the only one that knows jwx: it reads, writes and fingerprints JWKs.
+// This file and jwe.go are the only ones that know jwx: this one reads, writes and fingerprints JWKs.
 
-// errUnsupported marks a key that is sound but not of a kind we verify with; sets leave it out, RFC 7517 §5.
+// errUnsupported marks a key that is sound but not of a kind we use; sets leave it out, RFC 7517 §5.
 var errUnsupported = errors.New("keys: unsupported type of key")
 
 // private are the members that only a private or symmetric key has, RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2.
 var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
 
 // parseJWK reads one public key, whose text unique has passed. Private and symmetric keys are refused;
-// errUnsupported for keys that are none of our business (other curves, `use` enc).
+// errUnsupported for keys that are none of our business (other curves, other algorithms).
 func parseJWK(text []byte) (publicKey, error) {
 	m := map[string]json.RawMessage{}
 	if err := json.Unmarshal(text, &m); err != nil || m == nil { // null is no error
@@ -34,30 +34,79 @@ func parseJWK(text []byte) (publicKey, error) {
 			return publicKey{}, fmt.Errorf("keys: this JWK holds a private member, %q", name)
 		}
 	}
-	kty, use, alg, kid := text1(m["kty"]), text1(m["use"]), canonical(text1(m["alg"])), text1(m["kid"])
+	kty, alg, kid := text1(m["kty"]), canonical(text1(m["alg"])), text1(m["kid"])
 	if kty == "oct" {
 		return publicKey{}, fmt.Errorf("keys: symmetric keys have no place in a key set")
 	}
 	if len(kid) > maxKeyID {
 		return publicKey{}, fmt.Errorf("keys: kid longer than %d bytes", maxKeyID)
 	}
-	crv := text1(m["crv"])
-	if (kty != "EC" || crv != "P-256") && (kty != "OKP" || crv != "Ed25519") && kty != "RSA" || use != "" && use != "sig" {
+	use := text1(m["use"])
+	signs, encrypts := purposes(kty, text1(m["crv"]))
+	signs, encrypts = signs && (use == "" || use == "sig"), encrypts && (use == "" || use == "enc")
+	if raw := m["key_ops"]; raw != nil {
+		var ops []string
+		readable := json.Unmarshal(raw, &ops) == nil
+		signs, encrypts = signs && readable && slices.Contains(ops, "verify"), encrypts && readable && encryptOps(kty, ops)
+	}
+	if !signs && !encrypts {
 		return publicKey{}, errUnsupported
 	}
-	if ops := m["key_ops"]; ops != nil {
-		var list []string
-		if json.Unmarshal(ops, &list) != nil || !slices.Contains(list, "verify") {
-			return publicKey{}, errUnsupported
+	pub, err := rawPublic(kty, text)
+	if err != nil {
+		return publicKey{}, err
+	}
+	k := publicKey{id: kid, encOnly: use == "enc", pub: pub}
+	if signs {
+		if k.algs, err = algsOf(pub); err != nil {
+			return publicKey{}, err
 		}
 	}
-	parsed, err := jwk.ParseKey(text)
-	if err != nil {
-		return publicKey{}, fmt.Errorf("keys: unreadable JWK of type %s", kty)
+	if encrypts {
+		if k.encAlgs, err = encAlgsOf(pub); err != nil {
+			return publicKey{}, err
+		}
 	}
-	var pub any
-	if err := parsed.Raw(&pub); err != nil {
-		return publicKey{}, fmt.Errorf("keys: unreadable JWK of type %s", kty)
+	if m["alg"] != nil { // the only one, RFC 7517 §4.4
+		other := func(a string) bool { return a != alg }
+		k.algs, k.encAlgs = slices.DeleteFunc(k.algs, other), slices.DeleteFunc(k.encAlgs, other)
+	}
+	if len(k.algs)+len(k.encAlgs) == 0 {
+		return publicKey{}, errUnsupported
+	}
+	return k, nil
+}
+
+// purposes says what we can do with keys of this type.
+func purposes(kty, crv string) (signs, encrypts bool) {
+	switch {
+	case kty == "RSA", kty == "EC" && crv == "P-256":
+		return true, true
+	case kty == "OKP" && crv == "Ed25519":
+		return true, false
+	case kty == "EC" && crv == "P-384", kty == "OKP" && crv == "X25519":
+		return false, true
+	}
+	return false, false
+}
+
+// encryptOps says whether `key_ops` lets one encrypt to a public key, RFC 7517 §4.3. Web Crypto gives the public keys of
+// ECDH an empty list, since deriving is what the private one does.
+func encryptOps(kty string, ops []string) bool {
+	if kty == "RSA" {
+		return slices.Contains(ops, "encrypt") || slices.Contains(ops, "wrapKey")
+	}
+	return len(ops) == 0 || slices.Contains(ops, "deriveKey") || slices.Contains(ops, "deriveBits")
+}
+
+// rawPublic returns the key of the standard library that text holds, or an x25519.PublicKey of jwx.
+func rawPublic(kty string, text []byte) (pub crypto.PublicKey, err error) {
+	parsed, err := jwk.ParseKey(text)
+	if err == nil {
+		err = parsed.Raw(&pub)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys: unreadable JWK of type %s", kty)
 	}
 	switch k := pub.(type) { // a value or a pointer, depending on the type
 	case ecdsa.PublicKey:
@@ -65,17 +114,7 @@ func parseJWK(text []byte) (publicKey, error) {
 	case rsa.PublicKey:
 		pub = &k
 	}
-	algs, err := algsOf(pub)
-	if err != nil {
-		return publicKey{}, err
-	}
-	if m["alg"] != nil {
-		if !slices.Contains(algs, alg) {
-			return publicKey{}, errUnsupported
-		}
-		algs = []string{alg}
-	}
-	return publicKey{id: kid, algs: algs, pub: pub}, nil
+	return pub, nil
 }
 
 // text1 is the string that raw holds, "" if it holds none.
@@ -88,9 +127,11 @@ func text1(raw json.RawMessage) string {
 }
 
 // PublicJWK returns the public half of k as JSON, with `kid`, `alg` and `use` sig, RFC 7517 §4.
-func PublicJWK(k Key) ([]byte, error) { return marshalJWK(k.ID(), k.Alg(), k.Public()) }
+func PublicJWK(k Key) ([]byte, error) {
+	return marshalJWK(k.Public(), map[string]string{"kid": k.ID(), "alg": k.Alg(), "use": "sig"})
+}
 
-func marshalJWK(kid, alg string, pub crypto.PublicKey) ([]byte, error) {
+func marshalJWK(pub crypto.PublicKey, with map[string]string) ([]byte, error) {
 	if _, err := algsOf(pub); err != nil { // also refuses private keys
 		return nil, err
 	}
@@ -98,7 +139,7 @@ func marshalJWK(kid, alg string, pub crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	for name, v := range map[string]string{"kid": kid, "alg": alg, "use": "sig"} {
+	for name, v := range with {
 		if err := k.Set(name, v); err != nil {
 			return nil, fmt.Errorf("keys: %w", err)
 		}

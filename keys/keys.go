@@ -21,20 +21,21 @@ type Key interface {
 // State is where a signing key stands in its life: next → active → retired → gone.
 type State string
 
-// States. A key is published in the JWKS in all of them, and signs only while active.
+// States. A signing key is published in the JWKS in all of them, and signs only while active. A key for encryption
+// is published only while active, and opens in all of them.
 const (
 	Next    State = "next"    // published ahead, so that caches know it before it signs
 	Active  State = "active"  // signs
 	Retired State = "retired" // verifies until everything that it signed has expired
 )
 
-// Record is a signing key as an engine stores it.
+// Record is a key as an engine stores it.
 type Record struct {
 	ID        string    `json:"kid"`
-	Use       string    `json:"use"` // "token" or "audit": a key serves one use
-	Alg       string    `json:"alg"`
+	Use       string    `json:"use"` // "token" or "audit", or "enc": a key serves one use
+	Alg       string    `json:"alg"` // of "enc": ECDH-ES or RSA-OAEP, for all algorithms of its type
 	State     State     `json:"state"`
-	Sealed    []byte    `json:"-"`          // sealed under the master key: PKCS#8, or a back end's reference; once retired, the public JWK
+	Sealed    []byte    `json:"-"`          // sealed under the master key: PKCS#8, or a back end's reference; once retired, a signing key's public JWK
 	PublicJWK []byte    `json:"public_jwk"` // JSON, for reading only: what verifies comes out of Sealed
 	CreatedAt time.Time `json:"created_at"`
 	ActiveAt  time.Time `json:"active_at,omitzero"`

@@ -29,8 +29,9 @@ type RingOptions struct {
 	Store   Store
 	Sealer  *Sealer
 	Backend Backend  // nil: software keys
-	Use     string   // "token" or "audit"; a ring sees no other key
+	Use     string   // "token" or "audit"; a ring sees no other key, but that of tokens also sees those for encryption
 	Algs    []string // the first is the default
+	EncAlgs []string // of what is encrypted to us, from EncryptionAlgs; RSA-OAEP* costs an RSA key, ECDH-ES* an EC key. Empty: nothing is
 	Now     func() time.Time
 
 	Every   time.Duration // rotate so often; 0: by hand
@@ -40,9 +41,12 @@ type RingOptions struct {
 
 // Ring is the signing keys of one use: one active key for each algorithm, the next one published ahead, and the retired
 // ones until all that they signed has expired. Many nodes share one set of keys through the Store. It is safe for
-// concurrent use; Sign, Verify and JWKS take no lock and never touch the store.
+// concurrent use; Sign, Verify, Decrypt and JWKS take no lock and never touch the store.
+//
+// The ring of tokens also has the keys for encryption: see encryption.go.
 type Ring struct {
 	opts  RingOptions
+	kinds []string   // the Record.Alg of the keys that it keeps: opts.Algs, then those for opts.EncAlgs
 	mu    sync.Mutex // one change or reload at a time
 	state atomic.Pointer[ringState]
 }
@@ -52,7 +56,8 @@ type ringState struct {
 	records []Record
 	opened  map[string]openedRecord // by kid
 	active  map[string]*signer      // by alg
-	keys    []publicKey             // all that are published, active ones first
+	keys    []publicKey             // that verify: all that are published to do so, active ones first
+	enc     []*decrypter            // active ones first
 	jwks    []byte
 	etag    string
 }
@@ -61,6 +66,7 @@ type ringState struct {
 type openedRecord struct {
 	key Key // nil once retired
 	pub publicKey
+	enc *decrypter // of a key for encryption, in place of key and pub
 	jwk []byte
 }
 
@@ -87,11 +93,14 @@ func NewRing(ctx context.Context, o RingOptions) (*Ring, error) {
 			return nil, fmt.Errorf("keys: %q is no algorithm to sign with, or stands twice", alg)
 		}
 	}
-	o.Algs = slices.Clone(o.Algs)
+	if err := checkEncAlgs(o); err != nil {
+		return nil, err
+	}
+	o.Algs, o.EncAlgs = slices.Clone(o.Algs), slices.Clone(o.EncAlgs)
 	if o.Backend == nil {
 		o.Backend = software{o.Sealer}
 	}
-	r := &Ring{opts: o}
+	r := &Ring{opts: o, kinds: append(slices.Clone(o.Algs), encKinds(o.EncAlgs)...)}
 	return r, r.change(ctx, func(*edit) error { return nil })
 }
 
@@ -168,6 +177,16 @@ func (r *Ring) load(ctx context.Context, rev int64, records []Record) error {
 		if rec.State == Retired {
 			o.key = nil
 		}
+		if rec.Use == useEnc {
+			if o.enc == nil {
+				var err error
+				if o, err = r.openEnc(rec); err != nil {
+					return err
+				}
+			}
+			next.opened[rec.ID] = o
+			continue
+		}
 		if o.pub.pub == nil || o.key == nil && rec.State != Retired {
 			var err error
 			if o, err = r.open(ctx, rec); err != nil {
@@ -184,7 +203,7 @@ func (r *Ring) load(ctx context.Context, rev int64, records []Record) error {
 			next.active[rec.Alg] = &signer{key: o.key}
 		}
 	}
-	next.publish(r.opts.Algs)
+	next.publish(r.kinds)
 	r.state.Store(next)
 	return nil
 }
@@ -213,25 +232,33 @@ func (r *Ring) open(ctx context.Context, rec Record) (openedRecord, error) {
 	return openedRecord{key: key, pub: pub, jwk: text}, err
 }
 
-// publish prepares the JWKS: active keys first, by the order of algs, for clients that take the first key that fits.
-func (st *ringState) publish(algs []string) {
+// publish prepares the JWKS: active keys first, by the order of kinds, for clients that take the first key that fits.
+func (st *ringState) publish(kinds []string) {
 	order := slices.Clone(st.records)
 	rank := func(rec Record) int {
-		i := slices.Index(algs, rec.Alg)
+		i := slices.Index(kinds, rec.Alg)
 		if i < 0 {
-			i = len(algs)
+			i = len(kinds)
 		}
-		return slices.Index([]State{Active, Next, Retired}, rec.State)*(len(algs)+1) + i
+		return slices.Index([]State{Active, Next, Retired}, rec.State)*(len(kinds)+1) + i
 	}
 	slices.SortStableFunc(order, func(a, b Record) int { return cmp.Compare(rank(a), rank(b)) })
 	var body bytes.Buffer
 	body.WriteString(`{"keys":[`)
-	for i, rec := range order {
-		if i > 0 {
-			body.WriteByte(',')
+	separator := ""
+	for _, rec := range order {
+		o := st.opened[rec.ID]
+		if o.enc != nil {
+			st.enc = append(st.enc, o.enc)
+			if rec.State != Active || !slices.Contains(kinds, rec.Alg) {
+				continue
+			}
+		} else {
+			st.keys = append(st.keys, o.pub)
 		}
-		body.Write(st.opened[rec.ID].jwk)
-		st.keys = append(st.keys, st.opened[rec.ID].pub)
+		body.WriteString(separator)
+		body.Write(o.jwk)
+		separator = ","
 	}
 	body.WriteString(`]}`)
 	st.jwks = body.Bytes()

@@ -16,16 +16,21 @@ const maxTries = 50
 
 // Rotate makes the next key for alg the active one at once, whether or not it has been published for Ahead, retires
 // the active one, and publishes a new next. Where another node rotates at the same time, one of the two counts.
+// An alg of EncAlgs rotates the key that serves it, and with it all others of its type.
 func (r *Ring) Rotate(ctx context.Context, alg string) error {
 	if alg == "" {
 		alg = r.opts.Algs[0]
 	}
-	if !slices.Contains(r.opts.Algs, alg) {
-		return fmt.Errorf("keys: this ring does not sign with %q", alg)
+	if slices.Contains(r.opts.EncAlgs, alg) {
+		alg = encKind(alg)
 	}
+	if !slices.Contains(r.kinds, alg) {
+		return fmt.Errorf("keys: this ring has no keys for %q", alg)
+	}
+	before := edit{all: r.state.Load().records}
 	var from string
-	if s := r.state.Load().active[alg]; s != nil {
-		from = s.key.ID()
+	if i := before.find(alg, Active); i >= 0 {
+		from = before.all[i].ID
 	}
 	return r.change(ctx, func(e *edit) error {
 		if i := e.find(alg, Active); i >= 0 && e.all[i].ID == from {
@@ -119,7 +124,7 @@ func (r *Ring) change(ctx context.Context, f func(*edit) error) error {
 		if err != nil {
 			return err
 		}
-		all = slices.DeleteFunc(all, func(rec Record) bool { return rec.Use != r.opts.Use })
+		all = slices.DeleteFunc(all, func(rec Record) bool { return !r.sees(rec.Use) })
 		e := &edit{ctx: ctx, ring: r, all: all, now: r.opts.Now().UTC().Truncate(time.Microsecond), put: map[string]bool{}}
 		if err := f(e); err != nil {
 			return err
@@ -181,7 +186,7 @@ func (e *edit) expired(i int) bool {
 func (e *edit) aged(i int) bool {
 	o, rec := &e.ring.opts, e.all[i]
 	next := e.find(rec.Alg, Next)
-	return o.Every > 0 && slices.Contains(o.Algs, rec.Alg) && !rec.ActiveAt.Add(o.Every).After(e.now) &&
+	return o.Every > 0 && slices.Contains(e.ring.kinds, rec.Alg) && !rec.ActiveAt.Add(o.Every).After(e.now) &&
 		next >= 0 && !e.all[next].CreatedAt.Add(o.Ahead).After(e.now)
 }
 
@@ -191,15 +196,18 @@ func (e *edit) drop(i int) {
 	e.all = slices.Delete(e.all, i, i+1)
 }
 
-// retire keeps the public half of key i, sealed so that nobody can smuggle in another, and lets go of the private one.
+// retire keeps the public half of signing key i, sealed so that nobody can smuggle in another, and lets go of the private
+// one. A key for encryption stays whole: what was encrypted to it is still on its way.
 func (e *edit) retire(i int) error {
 	rec := e.all[i]
-	o, err := e.ring.open(e.ctx, rec)
-	if err != nil {
-		return err
-	}
-	if rec.Sealed, err = e.ring.opts.Sealer.Seal(retirePurpose(rec.ID, rec.Alg), o.jwk); err != nil {
-		return err
+	if rec.Use != useEnc {
+		o, err := e.ring.open(e.ctx, rec)
+		if err != nil {
+			return err
+		}
+		if rec.Sealed, err = e.ring.opts.Sealer.Seal(retirePurpose(rec.ID, rec.Alg), o.jwk); err != nil {
+			return err
+		}
 	}
 	rec.State, rec.RetiredAt, rec.RemoveAt = Retired, e.now, e.now.Add(e.ring.opts.Overlap)
 	e.all[i], e.put[rec.ID] = rec, true
@@ -208,7 +216,7 @@ func (e *edit) retire(i int) error {
 
 // complete gives each algorithm of the ring an active key, if need be the next one, and then a next one.
 func (e *edit) complete() error {
-	for _, alg := range e.ring.opts.Algs {
+	for _, alg := range e.ring.kinds {
 		if e.find(alg, Active) < 0 {
 			i := e.find(alg, Next)
 			if i < 0 {
@@ -230,19 +238,24 @@ func (e *edit) complete() error {
 }
 
 func (e *edit) add(alg string) (int, error) {
-	pub, ref, err := e.ring.opts.Backend.Generate(e.ctx, alg)
+	rec := Record{Use: e.ring.opts.Use, Alg: alg, State: Next, CreatedAt: e.now}
+	with, generate := map[string]string{"alg": alg, "use": "sig"}, e.ring.opts.Backend.Generate
+	if isEncKind(alg) {
+		rec.Use, with, generate = useEnc, map[string]string{"use": "enc"}, e.ring.generateEnc
+	}
+	pub, ref, err := generate(e.ctx, alg)
 	if err != nil {
 		return 0, err
 	}
-	kid, err := kidOf(pub)
-	if err != nil {
+	if rec.ID, err = kidOf(pub); err != nil {
 		return 0, err
 	}
-	text, err := marshalJWK(kid, alg, pub)
-	if err != nil {
+	with["kid"] = rec.ID
+	if rec.PublicJWK, err = marshalJWK(pub, with); err != nil {
 		return 0, err
 	}
-	e.all = append(e.all, Record{ID: kid, Use: e.ring.opts.Use, Alg: alg, State: Next, Sealed: ref, PublicJWK: text, CreatedAt: e.now})
-	e.put[kid] = true
+	rec.Sealed = ref
+	e.all = append(e.all, rec)
+	e.put[rec.ID] = true
 	return len(e.all) - 1, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -12,11 +13,14 @@ const (
 )
 
 // Set is somebody else's public keys: a client's, a wallet issuer's. It never changes; read a new one instead.
-type Set struct{ keys []publicKey }
+type Set struct {
+	keys []publicKey // that verify: never one whose `use` is enc
+	enc  []publicKey // to encrypt to, in the order of preference: never one whose `use` is sig
+}
 
 // ParseSet reads a JWK set of at most 256 KiB and 64 keys, RFC 7517 §5. A set that holds a private or a symmetric key, a
-// point off its curve, an RSA modulus outside 2048 to 8192 bits or a duplicate member is refused whole. Keys of
-// types that we do not verify with, and keys for encryption, are left out: look at Len.
+// point off its curve, an RSA modulus outside 2048 to 8192 bits or a duplicate member is refused whole. Keys
+// of types that we neither verify with nor encrypt to are left out: look at Len and HasEncryption.
 func ParseSet(jwks []byte) (*Set, error) {
 	if len(jwks) > maxSet {
 		return nil, fmt.Errorf("keys: a key set has at most %d bytes", maxSet)
@@ -41,8 +45,22 @@ func ParseSet(jwks []byte) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w (key %d)", err, i)
 		}
-		s.keys = append(s.keys, k)
+		if len(k.algs) > 0 {
+			s.keys = append(s.keys, k)
+		}
+		if len(k.encAlgs) > 0 {
+			s.enc = append(s.enc, k)
+		}
 	}
+	slices.SortStableFunc(s.enc, func(a, b publicKey) int { // those for encryption alone come first
+		switch {
+		case a.encOnly == b.encOnly:
+			return 0
+		case a.encOnly:
+			return -1
+		}
+		return 1
+	})
 	return &s, nil
 }
 
