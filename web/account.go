@@ -108,7 +108,13 @@ func devices(list []sessions.Session, here *sessions.Session, apps map[ident.Ses
 			at[v.Device] = i
 			out = append(out, pages.Device{Name: v.Agent})
 		}
-		ps := pages.Session{ID: string(v.ID), Current: v.ID == here.ID, Country: v.Country, CreatedAt: v.CreatedAt, LastSeen: v.LastSeen, Apps: apps[v.ID]}
+		ps := pages.Session{ID: string(v.ID), Current: v.ID == here.ID, Country: v.LastCountry, CreatedAt: v.CreatedAt, LastSeen: v.LastSeen, Apps: apps[v.ID]}
+		if v.Country != v.LastCountry {
+			ps.From = v.Country
+		}
+		if !ps.Current {
+			ps.Far = far(here.LastSpot, v.LastSpot)
+		}
 		for _, m := range v.AMR {
 			ps.AMR = append(ps.AMR, string(m))
 		}

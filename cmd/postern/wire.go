@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -366,8 +367,16 @@ func (h *house) theSessions(ctx context.Context) (*sessions.Manager, error) {
 		p.Lives[rung] = sessions.Life{Idle: l.Idle.D(), Absolute: l.Absolute.D()}
 	}
 	h.session, err = sessions.New(sessions.Options{Store: h.db, Audit: journal, Now: clock, Rand: random,
-		DeviceKey: func() [][]byte { return sealer.Derive(deriveDevice) }, Policy: p})
+		DeviceKey: func() [][]byte { return sealer.Derive(deriveDevice) }, Policy: p, Locate: h.locate})
 	return h.session, err
+}
+
+// locate is where ip is. The commands of operators have no risk engine, and no addresses to ask about.
+func (h *house) locate(ip netip.Addr) riskstep.Place {
+	if h.risk == nil {
+		return riskstep.Place{}
+	}
+	return h.risk.Locate(ip)
 }
 
 // randomText returns n random bytes in base64url.

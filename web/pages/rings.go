@@ -3,6 +3,8 @@ package pages
 import (
 	"math"
 	"strconv"
+
+	"github.com/postern-id/postern/web/locales"
 )
 
 // chart shows how far away sessions are, without a map: direction, and distance on a scale of logarithms.
@@ -23,9 +25,9 @@ type dot struct {
 	x, y float64
 }
 
-// mark is what the list says of a session that the chart shows.
+// mark is what the list says of a session whose distance is known.
 type mark struct {
-	No int
+	No int    // of its dot; 0 for one that is too near for a dot: it has a distance, but no direction
 	Km string // "" where it is too near to tell
 }
 
@@ -49,13 +51,18 @@ func (w words) layout(v Sessions) *chart {
 			if s.Current || !s.Far.Known || math.IsNaN(s.Far.Km) || math.IsNaN(s.Far.Bearing) || math.IsInf(s.Far.Bearing, 0) {
 				continue
 			}
+			km := round(s.Far.Km, s.Far.Off)
+			if km == 0 {
+				c.marks[s.ID] = &mark{}
+				continue
+			}
 			r, sin, cos := math.Max(radius(s.Far.Km), nearest), math.Sin(s.Far.Bearing*math.Pi/180), math.Cos(s.Far.Bearing*math.Pi/180)
-			c.marks[s.ID] = &mark{No: c.at(r*sin, -r*cos), Km: round(s.Far.Km)}
+			c.marks[s.ID] = &mark{No: c.at(r*sin, -r*cos), Km: w.number(km)}
 		}
 	}
 	for _, km := range []int{100, 1000, 10_000} {
 		r := int(math.Round(radius(float64(km))))
-		c.Circles = append(c.Circles, circle{R: r, Label: r - 4, Text: w.c.T(w.l, "sess.km", strconv.Itoa(km))})
+		c.Circles = append(c.Circles, circle{R: r, Label: r - 4, Text: w.c.T(w.l, "sess.km", w.number(km))})
 	}
 	return c
 }
@@ -82,12 +89,28 @@ func (w words) rings(v Sessions) *chart {
 
 func (w words) far(v Sessions) map[string]*mark { return w.layout(v).marks }
 
-// round is km with two digits that count, since places are approximate; "" below what an address can tell.
-func round(km float64) string {
+// round is km as places can tell: with two digits that count, or with one where it may be wrong by more than the second
+// says; 0 below what an address can tell.
+func round(km, off float64) int {
 	if km < 50 {
-		return ""
+		return 0
 	}
 	km = math.Min(km, farthest)
-	unit := math.Pow(10, math.Max(0, math.Floor(math.Log10(km))-1))
-	return strconv.Itoa(int(math.Round(km/unit) * unit))
+	digit := math.Pow(10, math.Floor(math.Log10(km)))
+	unit := math.Max(digit/10, 10)
+	for _, coarser := range []float64{digit / 2, digit} {
+		if off > unit {
+			unit = math.Max(coarser, 10)
+		}
+	}
+	return int(math.Max(math.Round(km/unit)*unit, unit))
+}
+
+// number is n with the separators of the language.
+func (w words) number(n int) string {
+	s := strconv.Itoa(n)
+	if w.l != locales.Chinese && n >= 1000 {
+		s = s[:len(s)-3] + "," + s[len(s)-3:]
+	}
+	return s
 }

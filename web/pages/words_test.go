@@ -2,7 +2,6 @@ package pages
 
 import (
 	"encoding/json"
-	"math"
 	"reflect"
 	"regexp"
 	"strings"
@@ -54,44 +53,6 @@ func TestQR(t *testing.T) {
 	}
 }
 
-func TestRings(t *testing.T) {
-	w := english(t)
-	if w.rings(Sessions{Devices: someSessions.Devices[:1]}) != nil {
-		t.Error("a chart of one device")
-	}
-	at := func(km, bearing float64) Session {
-		return Session{ID: "x", Far: Far{Known: true, Km: km, Bearing: bearing}}
-	}
-	tests := []struct {
-		name string
-		in   Session
-		x, y string
-		km   string
-	}{
-		{"north", at(1000, 0), "0.0", "-60.7", "1000"},
-		{"east", at(1000, 90), "60.7", "-0.0", "1000"},
-		{"the other side", at(20_000, 180), "0.0", "100.0", "20000"},
-		{"farther than the earth", at(1e9, 180), "0.0", "100.0", "20000"},
-		{"here", at(0, 90), "18.0", "-0.0", ""},
-		{"before zero", at(-5, 90), "18.0", "-0.0", ""},
-		{"rounded", at(4567, 180), "0.0", "80.6", "4600"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := w.layout(Sessions{Devices: []Device{{Sessions: []Session{tt.in}}}})
-			if len(c.Dots) != 1 || c.Dots[0].X != tt.x || c.Dots[0].Y != tt.y || c.marks["x"].Km != tt.km {
-				t.Errorf("got %+v %+v", c.Dots, c.marks["x"])
-			}
-		})
-	}
-	two := Sessions{Devices: []Device{{Sessions: []Session{at(1000, 10), {ID: "y", Far: Far{Known: true, Km: 1010, Bearing: 11}}, {ID: "z", Far: Far{Known: true, Km: 1000, Bearing: 200}},
-		{ID: "n", Far: Far{Known: true, Km: math.NaN()}}, {ID: "i", Far: Far{Known: true, Bearing: math.Inf(1)}}}}}}
-	c := w.layout(two)
-	if len(c.Dots) != 2 || c.marks["x"].No != 1 || c.marks["y"].No != 1 || c.marks["z"].No != 2 || len(c.marks) != 3 {
-		t.Errorf("got %+v %+v", c.Dots, c.marks)
-	}
-}
-
 func TestSmallWords(t *testing.T) {
 	w := english(t)
 	tests := []struct{ name, got, want string }{
@@ -127,7 +88,6 @@ func TestTodo(t *testing.T) {
 		{"one passkey and codes", Overview{Passkeys: 1, CodesLeft: 10, CodesOf: 10}, nil},
 		{"two passkeys and codes", Overview{Passkeys: 2, CodesLeft: 4, CodesOf: 10}, nil},
 		{"few codes", Overview{Passkeys: 2, CodesLeft: 3, CodesOf: 10}, []string{"/account/recovery-codes"}},
-		{"alerts come first", Overview{Passkeys: 2, CodesLeft: 9, CodesOf: 10, Alerts: 1}, []string{"/account/activity"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
