@@ -237,19 +237,7 @@ func (s *Sealer) openKey(ctx context.Context, id [dataKeyID]byte, d DataKey) (op
 // The result is shared; do not change it.
 func (s *Sealer) Derive(name string) [][]byte {
 	st := s.state.Load()
-	var secrets [][]byte
-	if v, found := st.derived.Load(name); found {
-		secrets = v.([][]byte)
-	} else {
-		for _, k := range st.newestFirst {
-			secret, err := hkdf.Key(sha256.New, k.plain, nil, "postern derive "+name, 32)
-			if err != nil { // only where FIPS mode forbids the hash, which it does not
-				panic("keys: " + err.Error())
-			}
-			secrets = append(secrets, secret)
-		}
-		st.derived.Store(name, secrets)
-	}
+	secrets := st.secrets(name)
 	now, young := s.opts.Now(), 0
 	for young < len(secrets) && st.newestFirst[young].createdAt.Add(settle).After(now) {
 		young++
@@ -261,4 +249,28 @@ func (s *Sealer) Derive(name string) [][]byte {
 		young--
 	}
 	return slices.Concat(secrets[young:], secrets[:young])
+}
+
+// Anchor returns the secret of 32 bytes for name that stays the same for ever: it comes from the oldest data key, which every
+// rotation keeps. It is for what must not change with the keys, such as pairwise subjects, and for nothing else.
+func (s *Sealer) Anchor(name string) []byte {
+	secrets := s.state.Load().secrets(name)
+	return secrets[len(secrets)-1]
+}
+
+// secrets are those derived for name, in the order of newestFirst.
+func (st *sealerState) secrets(name string) [][]byte {
+	if v, found := st.derived.Load(name); found {
+		return v.([][]byte)
+	}
+	var secrets [][]byte
+	for _, k := range st.newestFirst {
+		secret, err := hkdf.Key(sha256.New, k.plain, nil, "postern derive "+name, 32)
+		if err != nil { // only where FIPS mode forbids the hash, which it does not
+			panic("keys: " + err.Error())
+		}
+		secrets = append(secrets, secret)
+	}
+	st.derived.Store(name, secrets)
+	return secrets
 }

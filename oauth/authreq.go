@@ -10,10 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
+	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/keys"
 )
 
 // The limits on an authorization request, in bytes.
@@ -27,22 +30,31 @@ const (
 
 // Reader reads and checks authorization requests. fosite parses, finds the client, and checks response type, response
 // mode and scope; around it stands what fosite lacks or allows: repeated parameters (RFC 6749 §3.1), exact redirection
-// URIs, PKCE with S256 only, resource indicators, claims, and request objects refused rather than half understood.
+// URIs, PKCE with S256 only, resource indicators, claims, and request objects.
 type Reader struct {
-	registry *Registry
+	opt      ReaderOptions
 	provider *fosite.Fosite
-	issuer   string
 }
 
-// NewReader needs our issuer identifier.
-func NewReader(reg *Registry, issuer string) *Reader {
+// ReaderOptions of a Reader; all are needed.
+type ReaderOptions struct {
+	Registry *Registry
+	Issuer   string
+	Keys     *ClientKeys    // that verify request objects
+	Ring     *keys.Ring     // that decrypts them
+	Fetch    *egress.Client // that fetches those given by reference
+	Now      func() time.Time
+}
+
+// NewReader returns a Reader.
+func NewReader(opt ReaderOptions) *Reader {
 	cfg := &fosite.Config{
 		MinParameterEntropy:         1,
 		ScopeStrategy:               fosite.ExactScopeStrategy,
 		AudienceMatchingStrategy:    func(_, _ []string) error { return nil }, // RFC 8707 replaces it
 		EnforcePKCEForPublicClients: true,
 	}
-	return &Reader{registry: reg, issuer: issuer, provider: &fosite.Fosite{Store: lookup{reg}, Config: cfg}}
+	return &Reader{opt: opt, provider: &fosite.Fosite{Store: lookup{opt.Registry}, Config: cfg}}
 }
 
 // Fault is a refused authorization request. Where Redirect is not "", the client and its redirection URI are known good,
@@ -52,6 +64,7 @@ type Fault struct {
 	Client   *Client
 	Redirect string
 	State    string
+	Mode     string // how the error travels there, see Answer
 }
 
 func (f *Fault) Error() string { return f.Err.Error() }
@@ -60,35 +73,37 @@ func (f *Fault) Unwrap() error { return f.Err }
 // single are the parameters that must not be repeated; the rest is ignored when unknown. RFC 6749 §3.1.
 var single = []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age",
 	"ui_locales", "id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method", "display",
-	"request", "request_uri", "claims_locales", "dpop_jkt"}
+	"claims_locales", "dpop_jkt"}
 
 // Read returns the request of form, or a *Fault.
 func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client, error) {
-	f := &Fault{State: form.Get("state")}
+	f := &Fault{}
 	for _, p := range []string{"client_id", "redirect_uri"} {
 		if len(form[p]) > 1 {
 			f.Err = InvalidRequest("The parameter %s is repeated.", p)
 			return nil, nil, f
 		}
 	}
-	c, err := rd.registry.Client(ident.ClientID(form.Get("client_id")))
+	c, err := rd.opt.Registry.Client(ident.ClientID(form.Get("client_id")))
 	if err != nil {
 		f.Err = InvalidRequest("The client is not known here.").Because(err)
 		return nil, nil, f
 	}
 	f.Client = c
-	redirect, ok := c.Redirect(form.Get("redirect_uri"))
-	if !ok {
+	whole, bad := rd.object(ctx, c, form)
+	if bad != nil { // it can be told to the client only as far as the outer request is good
+		f.Err = bad
+		f.towards(form)
+		return nil, nil, f
+	}
+	form = whole
+	if !f.towards(form) {
 		f.Err = InvalidRequest("The redirect_uri is not registered for this client.")
 		return nil, nil, f
 	}
 	if form.Get("redirect_uri") == "" && slices.Contains(strings.Fields(form.Get("scope")), "openid") { // OIDC Core §3.1.2.1
-		f.Err = InvalidRequest("redirect_uri is missing, and OpenID Connect requires it.")
+		f.Err, f.Redirect = InvalidRequest("redirect_uri is missing, and OpenID Connect requires it."), ""
 		return nil, nil, f
-	}
-	f.Redirect = redirect
-	if len(form["state"]) > 1 || len(url.QueryEscape(f.State)) > maxParam {
-		f.State = "" // what is refused for its size or its repetition is not sent back
 	}
 	if f.Err = rd.outside(form); f.Err != nil {
 		return nil, nil, f
@@ -98,16 +113,30 @@ func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client,
 		f.Err = fromFosite(err)
 		return nil, nil, f
 	}
-	q := &Request{Client: c.ID, RedirectURI: redirect, RedirectSent: form.Get("redirect_uri") != "", State: form.Get("state"),
+	q := &Request{Client: c.ID, RedirectURI: f.Redirect, RedirectSent: form.Get("redirect_uri") != "", State: form.Get("state"),
+		ResponseType: sortedWords(form.Get("response_type")), ResponseMode: f.Mode, IDTokenHint: form.Get("id_token_hint"),
 		Scope: slices.Compact(slices.Clone([]string(areq.GetRequestedScopes()))), Nonce: form.Get("nonce"),
 		Prompt: strings.Fields(form.Get("prompt")), LoginHint: form.Get("login_hint"), UILocales: strings.Fields(form.Get("ui_locales")),
 		Resources: form["resource"]}
-	for _, check := range []func(*Request, *Client, url.Values) *Error{rd.pkce, rd.prompt, rd.target, rd.wishes, rd.assurance} {
+	for _, check := range []func(*Request, *Client, url.Values) *Error{rd.answerable, rd.pkce, rd.prompt, rd.target, rd.wishes, rd.assurance} {
 		if f.Err = check(q, c, form); f.Err != nil {
 			return nil, nil, f
 		}
 	}
 	return q, c, nil
+}
+
+// towards notes where an answer to form may go; false if that is nowhere.
+func (f *Fault) towards(form url.Values) bool {
+	redirect, ok := f.Client.Redirect(form.Get("redirect_uri"))
+	if !ok || len(form["redirect_uri"]) > 1 {
+		return false
+	}
+	f.Redirect, f.Mode, f.State = redirect, modeOf(form), form.Get("state")
+	if len(form["state"]) > 1 || len(url.QueryEscape(f.State)) > maxParam {
+		f.State = "" // what is refused for its size or its repetition is not sent back
+	}
+	return true
 }
 
 // outside checks what stands before any meaning: repetition, size, and what this server does not take.
@@ -128,20 +157,28 @@ func (rd *Reader) outside(form url.Values) *Error {
 	if len(url.QueryEscape(form.Get("state"))) > maxParam { // it has to fit into the URL that answers
 		return InvalidRequest("The parameter state is longer than %d bytes in a URL.", maxParam)
 	}
-	if form.Get("request") != "" {
-		return fail(http.StatusBadRequest, "request_not_supported", "Request objects are not supported.", nil)
-	}
-	if form.Get("request_uri") != "" {
-		return fail(http.StatusBadRequest, "request_uri_not_supported", "Request objects by reference are not supported.", nil)
-	}
 	if form.Get("response_type") == "" {
 		return InvalidRequest("The parameter response_type is missing.")
 	}
 	if rt := form.Get("response_type"); rt != strings.ToLower(rt) { // fosite takes it in any case; RFC 6749 §3.1.1 does not
 		return fail(http.StatusBadRequest, "unsupported_response_type", "The response_type is not supported; it is case sensitive.", nil)
 	}
-	if m := form.Get("response_mode"); m != "" && m != "query" {
-		return InvalidRequest("The response_mode is not supported; leave it out or use query.")
+	if m := form.Get("response_mode"); m != "" && m != modeOf(form) {
+		return InvalidRequest("The response_mode is not one that this response_type can be answered in.") // a token never travels in a query
+	}
+	return nil
+}
+
+// answerable: what an ID token in the front channel needs. OIDC Core §3.2.2.1, §3.3.2.11.
+func (rd *Reader) answerable(q *Request, _ *Client, _ url.Values) *Error {
+	if !q.Wants("id_token") {
+		return nil
+	}
+	if !slices.Contains(q.Scope, "openid") {
+		return InvalidRequest("The response_type asks for an ID token, and scope lacks openid.")
+	}
+	if q.Nonce == "" {
+		return InvalidRequest("nonce is missing, and an ID token in the front channel needs it.")
 	}
 	return nil
 }
@@ -152,8 +189,10 @@ func (rd *Reader) pkce(q *Request, c *Client, form url.Values) *Error {
 	switch {
 	case ch == "" && method != "":
 		return InvalidRequest("code_challenge_method is given without code_challenge.")
-	case ch == "" && c.PKCE():
+	case ch == "" && q.Wants("code") && c.PKCE(q.Nonce != "" && slices.Contains(q.Scope, "openid")):
 		return InvalidRequest("This client must use PKCE: code_challenge is missing.")
+	case ch != "" && !q.Wants("code"):
+		return nil // without a code it protects nothing
 	case ch == "":
 		return nil
 	case method != "S256":
@@ -191,7 +230,7 @@ func (rd *Reader) target(q *Request, c *Client, _ url.Values) *Error {
 	if len(q.Scope) > maxScopes || len(q.Resources) > 16 {
 		return InvalidRequest("Too many scopes or resources.")
 	}
-	if _, _, err := rd.registry.Audience(c, q.Scope, q.Resources, rd.issuer); err != nil {
+	if _, _, err := rd.opt.Registry.Audience(c, q.Scope, q.Resources, rd.opt.Issuer); err != nil {
 		return AsError(err)
 	}
 	return nil

@@ -18,6 +18,7 @@ func house(t testing.TB) *oauthtest.House {
 		`{"client_id":"spa","redirect_uris":["https://app.example/cb"],"scope":"openid profile api:read","token_endpoint_auth_method":"none"}`,
 		`{"client_id":"web","client_secret":"s3cret","redirect_uris":["https://web.example/cb"],"scope":"openid","allowed_resources":["https://api.example"]}`,
 		`{"client_id":"strict","client_secret":"s3cret","redirect_uris":["https://s.example/cb"],"minimum_acr":"phr","require_pkce":true}`,
+		`{"client_id":"oidc","client_secret":"s3cret","redirect_uris":["https://oidc.example/cb"],"scope":"openid","profile":"oidc","grant_types":["authorization_code","implicit"],"response_types":["code","id_token","id_token token","code id_token","code token","token code id_token"]}`,
 		`{"client_id":"machine","client_secret":"s3cret","grant_types":["client_credentials"],"scope":"api:read"}`,
 	}, []string{`{"resource":"https://api.example","scopes":["api:read"]}`, `{"resource":"https://other.example","scopes":["other"]}`})
 }
@@ -78,9 +79,16 @@ func TestReadRefuses(t *testing.T) {
 		{"A31 long claims", valid("claims", `{"userinfo":{"`+strings.Repeat("a", 1<<20)+`":null}}`), "invalid_request", true},
 		{"A31 no JSON", valid("claims", `{"userinfo":`), "invalid_request", true},
 		{"A31 trailing bytes", valid("claims", `{} {}`), "invalid_request", true},
-		{"B1 request object", valid("request", "eyJhbGciOiJub25lIn0.e30."), "request_not_supported", true},
-		{"request_uri", valid("request_uri", "https://evil.example/r"), "request_uri_not_supported", true},
-		{"fragment mode", valid("response_mode", "fragment"), "invalid_request", true},
+		{"B1 unsigned request object", valid("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request_object", true},
+		{"request_uri of nobody", valid("request_uri", "https://evil.example/r"), "invalid_request_uri", true},
+		{"B8 both", valid("request", "a.b.c", "request_uri", "https://evil.example/r"), "invalid_request", true},
+		{"unknown mode", valid("response_mode", "web_message"), "invalid_request", true},
+		{"A7 a token for a client of codes", valid("response_type", "token"), "unsupported_response_type", true},
+		{"A7 more than a code", valid("response_type", "code id_token", "nonce", "n"), "unsupported_response_type", true},
+		{"a token in the query", valid("client_id", "oidc", "redirect_uri", "https://oidc.example/cb", "response_type", "id_token token", "nonce", "n", "response_mode", "query"), "invalid_request", true},
+		{"A8 no nonce", valid("client_id", "oidc", "redirect_uri", "https://oidc.example/cb", "response_type", "code id_token"), "invalid_request", true},
+		{"an ID token without openid", valid("client_id", "oidc", "redirect_uri", "https://oidc.example/cb", "response_type", "id_token", "scope", "-", "nonce", "n"), "invalid_request", true},
+		{"A9 neither PKCE nor nonce", valid("client_id", "web", "redirect_uri", "https://web.example/cb", "code_challenge", "-", "code_challenge_method", "-", "nonce", "-"), "invalid_request", true},
 		{"registration", valid("registration", "{}"), "registration_not_supported", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,8 +136,27 @@ func TestReadAccepts(t *testing.T) {
 	if q := read("client_id", "strict", "redirect_uri", "https://s.example/cb"); q.Need != ident.PhishingResistant || !q.NeedHard {
 		t.Errorf("the client's own minimum: need %v hard %v", q.Need, q.NeedHard)
 	}
-	if q := read("client_id", "web", "redirect_uri", "-", "scope", "-", "code_challenge", "-", "code_challenge_method", "-"); q.RedirectSent || q.Challenge != "" {
-		t.Error("a confidential client may leave out PKCE and its only redirect_uri")
+	if q := read("client_id", "web", "redirect_uri", "-", "scope", "-"); q.RedirectSent {
+		t.Error("a client may leave out its only redirect_uri")
+	}
+	if q := read("client_id", "web", "redirect_uri", "https://web.example/cb", "nonce", "n", "code_challenge", "-", "code_challenge_method", "-"); q.Challenge != "" {
+		t.Error("a confidential client that sends a nonce may leave out PKCE")
+	}
+	oidc := []string{"client_id", "oidc", "redirect_uri", "https://oidc.example/cb", "code_challenge", "-", "code_challenge_method", "-"}
+	if q := read(append(oidc, "nonce", "-")...); q.ResponseType != "code" || q.ResponseMode != "query" {
+		t.Errorf("by the policy oidc: %q %q", q.ResponseType, q.ResponseMode)
+	}
+	for _, tt := range []struct{ asked, mode, kind, by string }{
+		{"token id_token code", "", "code id_token token", "fragment"}, {"id_token token", "form_post", "id_token token", "form_post"},
+		{"code", "fragment", "code", "fragment"}, {"code", "form_post", "code", "form_post"}, {"id_token", "fragment", "id_token", "fragment"},
+	} {
+		over := append(oidc, "nonce", "n", "response_type", tt.asked)
+		if tt.mode != "" {
+			over = append(over, "response_mode", tt.mode)
+		}
+		if q := read(over...); q.ResponseType != tt.kind || q.ResponseMode != tt.by {
+			t.Errorf("%s by %q: got %q by %q", tt.asked, tt.mode, q.ResponseType, q.ResponseMode)
+		}
 	}
 }
 
@@ -146,7 +173,7 @@ func FuzzRead(f *testing.F) {
 		if _, ok := c.Redirect(q.RedirectURI); !ok {
 			t.Fatalf("accepted an unregistered redirect_uri %q", q.RedirectURI)
 		}
-		if c.PKCE() && q.Challenge == "" {
+		if c.PKCE(q.Nonce != "") && q.Wants("code") && q.Challenge == "" {
 			t.Fatal("accepted without PKCE")
 		}
 	})

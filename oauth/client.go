@@ -38,16 +38,39 @@ type Client struct {
 	AuthAlg          string            `json:"token_endpoint_auth_signing_alg,omitempty"`
 	JWKS             json.RawMessage   `json:"jwks,omitempty"`
 	JWKSURI          string            `json:"jwks_uri,omitempty"`
-	SubjectType      string            `json:"subject_type,omitempty"` // public
+	SubjectType      string            `json:"subject_type,omitempty"` // public (default) or pairwise, OIDC Core §8
+	SectorURI        string            `json:"sector_identifier_uri,omitempty"`
 	IDTokenAlg       string            `json:"id_token_signed_response_alg,omitempty"`
-	DefaultMaxAge    *int64            `json:"default_max_age,omitempty"` // seconds
+	IDTokenEncAlg    string            `json:"id_token_encrypted_response_alg,omitempty"`
+	IDTokenEnc       string            `json:"id_token_encrypted_response_enc,omitempty"` // default where the alg is given: A128CBC-HS256
+	UserInfoAlg      string            `json:"userinfo_signed_response_alg,omitempty"`    // "": plain JSON
+	UserInfoEncAlg   string            `json:"userinfo_encrypted_response_alg,omitempty"`
+	UserInfoEnc      string            `json:"userinfo_encrypted_response_enc,omitempty"`
+	RequestAlg       string            `json:"request_object_signing_alg,omitempty"` // "": any that the policy allows
+	RequestEncAlg    string            `json:"request_object_encryption_alg,omitempty"`
+	RequestEnc       string            `json:"request_object_encryption_enc,omitempty"`
+	RequestURIs      []string          `json:"request_uris,omitempty"`
+	RequireRequest   bool              `json:"require_signed_request_object,omitempty"` // RFC 9101 §10.5
+	DefaultMaxAge    *int64            `json:"default_max_age,omitempty"`               // seconds
 	RequireAuthTime  bool              `json:"require_auth_time,omitempty"`
 	DefaultACRs      []string          `json:"default_acr_values,omitempty"`
 	InitiateLoginURI string            `json:"initiate_login_uri,omitempty"`
 	SoftwareID       string            `json:"software_id,omitempty"`
 	SoftwareVersion  string            `json:"software_version,omitempty"`
+	Statement        string            `json:"software_statement,omitempty"` // RFC 7591 §2.3, as it was verified
+
+	BackchannelLogout   string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSession  bool   `json:"backchannel_logout_session_required,omitempty"`
+	FrontchannelLogout  string `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelSession bool   `json:"frontchannel_logout_session_required,omitempty"`
+
+	// How it came here, where an operator did not register it. RFC 7591, RFC 7592, Client ID Metadata Document.
+	Origin         string `json:"registered_by,omitempty"` // "" (an operator), dynamic or document
+	IssuedAt       int64  `json:"client_id_issued_at,omitempty"`
+	ManagementHash string `json:"registration_access_token_hash,omitempty"` // see HashSecret
 
 	// Policy: what the operator decided, strict where nothing is said.
+	Profile        string   `json:"profile,omitempty"`                          // see Policies
 	TokenFormat    string   `json:"access_token_format,omitempty"`              // jwt (default, RFC 9068) or opaque
 	TokenAlg       string   `json:"access_token_signed_response_alg,omitempty"` // default: the server's
 	TokenSeconds   int64    `json:"access_token_lifetime,omitempty"`            // seconds; default: the server's
@@ -62,6 +85,8 @@ type Client struct {
 
 	set    *keys.Set
 	scopes []string
+	policy Policy
+	sector string
 }
 
 // The limits on what is registered.
@@ -77,7 +102,7 @@ var OpenIDScopes = []string{"openid", "profile", "email", "address", "phone", "o
 var authMethods = []string{"", "none", "client_secret_basic", "client_secret_post", "private_key_jwt"}
 
 // GrantTypes lists the grant types this server knows; discovery shows it.
-var GrantTypes = []string{"authorization_code", "refresh_token", "client_credentials"}
+var GrantTypes = []string{"authorization_code", "implicit", "refresh_token", "client_credentials"}
 
 // SigningAlgs are the algorithms a client may choose for tokens made for it.
 var SigningAlgs = []string{"ES256", "RS256", "PS256", "EdDSA"}
@@ -158,21 +183,21 @@ func (c *Client) prepare() error {
 	}
 	oneOf("token_endpoint_auth_method", c.AuthMethod, authMethods...)
 	oneOf("application_type", c.ApplicationType, "", "web", "native")
-	oneOf("subject_type", c.SubjectType, "", "public")
+	oneOf("subject_type", c.SubjectType, "", "public", "pairwise")
 	oneOf("access_token_format", c.TokenFormat, "", "jwt", "opaque")
 	oneOf("id_token_signed_response_alg", c.IDTokenAlg, append([]string{""}, SigningAlgs...)...)
 	oneOf("access_token_signed_response_alg", c.TokenAlg, append([]string{""}, SigningAlgs...)...)
-	oneOf("token_endpoint_auth_signing_alg", c.AuthAlg, append([]string{""}, AssertionAlgs...)...)
+	oneOf("userinfo_signed_response_alg", c.UserInfoAlg, append([]string{""}, SigningAlgs...)...)
+	oneOf("registered_by", c.Origin, "", "dynamic", "document")
 	for _, g := range c.GrantTypes {
 		oneOf("grant_types", g, GrantTypes...)
-	}
-	for _, r := range c.ResponseTypes {
-		oneOf("response_types", r, "code")
 	}
 	if c.MinimumACR != "" && ident.AssuranceOf(c.MinimumACR) == ident.None {
 		bad("minimum_acr %q is not one of %s", c.MinimumACR, strings.Join(ident.ACRs[:], " "))
 	}
+	faults = append(faults, c.policyFaults()...)
 	faults = append(faults, c.uriFaults()...)
+	faults = append(faults, c.encryptionFaults()...)
 	if len(c.JWKS) > 0 {
 		set, err := keys.ParseSet(c.JWKS)
 		if err != nil {
@@ -192,8 +217,13 @@ func (c *Client) prepare() error {
 	if c.Public() && slices.Contains(c.GrantTypes, "client_credentials") {
 		bad("client_credentials needs a client that authenticates") // RFC 6749 §4.4
 	}
-	if c.Allows("authorization_code") && len(c.RedirectURIs) == 0 {
+	if (c.Allows("authorization_code") || c.Allows("implicit")) && len(c.RedirectURIs) == 0 {
 		bad("redirect_uris is empty, and authorization_code needs one")
+	}
+	if c.SubjectType == "pairwise" {
+		if c.sector = c.theSector(); c.sector == "" {
+			bad("subject_type pairwise with redirect_uris on several hosts needs a sector_identifier_uri") // OIDC Core §8.1
+		}
 	}
 	if c.TokenSeconds < 0 || c.TokenSeconds > 24*3600 {
 		bad("access_token_lifetime must be 1 to 86400 seconds")
@@ -224,7 +254,8 @@ func (c *Client) uriFaults() (faults []string) {
 		}
 	}
 	for name, u := range map[string]string{"client_uri": c.URI, "logo_uri": c.LogoURI, "policy_uri": c.PolicyURI,
-		"tos_uri": c.TOSURI, "jwks_uri": c.JWKSURI, "initiate_login_uri": c.InitiateLoginURI} {
+		"tos_uri": c.TOSURI, "jwks_uri": c.JWKSURI, "initiate_login_uri": c.InitiateLoginURI, "sector_identifier_uri": c.SectorURI,
+		"backchannel_logout_uri": c.BackchannelLogout, "frontchannel_logout_uri": c.FrontchannelLogout} {
 		if p, err := url.Parse(u); u != "" && (err != nil || len(u) > maxURI || p.Host == "" || (p.Scheme != "https" && !loopbackHTTP(p))) {
 			bad("%s %q is not an https URL", name, u)
 		}
@@ -281,9 +312,47 @@ func (c *Client) Allows(grant string) bool {
 // Scopes are those which the client may ask; not to be modified.
 func (c *Client) Scopes() []string { return c.scopes }
 
-// PKCE says whether an authorization request without code_challenge is refused. RFC 9700 §2.1.1.
-func (c *Client) PKCE() bool {
-	return c.Public() || c.RequirePKCE != nil && *c.RequirePKCE
+// PKCE says whether an authorization request without code_challenge, with or without a nonce, is refused. RFC 9700 §2.1.1.
+func (c *Client) PKCE(nonce bool) bool {
+	switch {
+	case c.Public():
+		return true
+	case c.RequirePKCE != nil:
+		return *c.RequirePKCE
+	}
+	return c.policy.PKCE == "all" || c.policy.PKCE == "unbound" && !nonce
+}
+
+// Responses are the response types that the client may ask, sorted within; not to be modified.
+func (c *Client) Responses() []string {
+	if len(c.ResponseTypes) > 0 {
+		return c.ResponseTypes
+	}
+	if c.Allows("authorization_code") {
+		return []string{"code"}
+	}
+	return nil
+}
+
+// Sector is the host that pairwise subjects are made for; "" where subjects are public. OIDC Core §8.1.
+func (c *Client) Sector() string { return c.sector }
+
+func (c *Client) theSector() string {
+	if c.SectorURI != "" {
+		if u, err := url.Parse(c.SectorURI); err == nil {
+			return strings.ToLower(u.Host)
+		}
+		return ""
+	}
+	host := ""
+	for _, raw := range c.RedirectURIs {
+		u, err := url.Parse(raw)
+		if err != nil || u.Host == "" || host != "" && !strings.EqualFold(u.Host, host) {
+			return ""
+		}
+		host = strings.ToLower(u.Host)
+	}
+	return host
 }
 
 // Keys is the registered key set, nil where there is none or where it lies behind jwks_uri.

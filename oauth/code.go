@@ -17,14 +17,14 @@ type Code struct {
 }
 
 // Subject is the person whom the claims parameter names by a value of sub, or "". OIDC Core §5.5.1.
-func (c *Claims) Subject() ident.UserID {
+func (c *Claims) Subject() string {
 	if c == nil {
 		return ""
 	}
 	for _, m := range []map[string]*ClaimWish{c.IDToken, c.UserInfo} {
 		var sub string
 		if w := m["sub"]; w != nil && json.Unmarshal(w.Value, &sub) == nil && sub != "" {
-			return ident.UserID(sub)
+			return sub
 		}
 	}
 	return ""

@@ -40,16 +40,10 @@ func (p party) GetScopes() fosite.Arguments     { return p.c.Scopes() }
 func (p party) IsPublic() bool                  { return p.c.Public() }
 func (p party) GetAudience() fosite.Arguments   { return nil }
 func (p party) GetResponseModes() []fosite.ResponseModeType {
-	return []fosite.ResponseModeType{fosite.ResponseModeQuery}
+	return []fosite.ResponseModeType{fosite.ResponseModeQuery, fosite.ResponseModeFragment, fosite.ResponseModeFormPost}
 }
 func (p party) GetResponseTypes() fosite.Arguments {
-	if !p.c.Allows("authorization_code") {
-		return nil
-	}
-	if len(p.c.ResponseTypes) == 0 {
-		return fosite.Arguments{"code"}
-	}
-	return p.c.ResponseTypes
+	return p.c.Responses()
 }
 
 // fromFosite translates an error of fosite; its debug text stays inside.

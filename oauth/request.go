@@ -13,7 +13,8 @@ type Request struct {
 	Client       ident.ClientID  `json:"client_id"`
 	RedirectURI  string          `json:"redirect_uri"`
 	RedirectSent bool            `json:"redirect_sent,omitempty"` // it stood in the request, so the token request must repeat it
-	ResponseMode string          `json:"response_mode,omitempty"`
+	ResponseType string          `json:"response_type,omitempty"` // its values in alphabetical order
+	ResponseMode string          `json:"response_mode,omitempty"` // query, fragment or form_post
 	Scope        []string        `json:"scope,omitempty"`
 	State        string          `json:"state,omitempty"`
 	Nonce        string          `json:"nonce,omitempty"`
@@ -22,7 +23,8 @@ type Request struct {
 	Prompt       []string        `json:"prompt,omitempty"`
 	MaxAge       *int64          `json:"max_age,omitempty"` // seconds
 	LoginHint    string          `json:"login_hint,omitempty"`
-	HintUser     ident.UserID    `json:"hint_user,omitempty"` // the subject of a genuine id_token_hint
+	IDTokenHint  string          `json:"-"`                  // as it came; whoever answers verifies it
+	HintSub      string          `json:"hint_sub,omitempty"` // the subject, as this client knows it, who is meant: of a genuine id_token_hint or a value of sub
 	UILocales    []string        `json:"ui_locales,omitempty"`
 	Need         ident.Assurance `json:"need,omitempty"`      // the weakest rung that satisfies acr_values, or the essential acr
 	NeedHard     bool            `json:"need_hard,omitempty"` // essential, or the client's policy: fail rather than fall below

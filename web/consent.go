@@ -97,14 +97,14 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request) error {
 	if f.live == nil {
 		return authorize.ErrGone
 	}
-	to, step, err := s.opt.Authorize.Finish(r.Context(), f.live)
+	answer, step, err := s.opt.Authorize.Finish(r.Context(), f.live)
 	if err != nil {
 		return s.finished(w, r, f, err)
 	}
-	if to == "" {
+	if answer == nil {
 		return s.to(w, step.Kind.Path(f.live.ID))
 	}
-	return s.send(w, r, f, to, step.Err != nil)
+	return s.send(w, r, f, *answer)
 }
 
 // logout is the logout endpoint, and the form that confirms it. OpenID Connect RP-Initiated Logout §2, §3.

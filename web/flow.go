@@ -274,21 +274,44 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request, f *flow, e *oaut
 		}
 		return s.to(w, "/login?"+f.query())
 	}
-	to, err := s.opt.Authorize.Abandon(r.Context(), f.live, e)
+	answer, err := s.opt.Authorize.Abandon(r.Context(), f.live, e)
 	if err != nil {
 		return s.finished(w, r, f, err)
 	}
-	return s.send(w, r, f, to, true)
+	return s.send(w, r, f, *answer)
 }
 
 // send shows the page that sends the browser on to a client. A form's answer must not redirect there itself: under
 // form-action 'self' browsers refuse that.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, f *flow, to string, denied bool) error {
-	back, err := pages.Registered(to)
+func (s *Server) send(w http.ResponseWriter, r *http.Request, f *flow, a oauth.Answer) error {
+	if a.Posts() {
+		return s.post(w, r, f, a)
+	}
+	back, err := pages.Registered(a.URL())
 	if err != nil {
 		return err
 	}
-	return s.answer(w, r, http.StatusOK, pages.Continue{To: back, Client: s.party(r, f), Denied: denied}, f.live)
+	return s.answer(w, r, http.StatusOK, pages.Continue{To: back, Client: s.party(r, f), Denied: a.Failed()}, f.live)
+}
+
+// post shows the page whose form carries an answer to a client. Its policy lets forms go there, wherever the client leads
+// from there: browsers apply form-action to redirects too. Form Post Response Mode §2.
+func (s *Server) post(w http.ResponseWriter, r *http.Request, f *flow, a oauth.Answer) error {
+	to, err := pages.Registered(a.RedirectURI)
+	if err != nil {
+		return err
+	}
+	v := pages.FormPost{To: to, Client: s.party(r, f), Denied: a.Failed()}
+	for name, values := range a.Params {
+		for _, value := range values {
+			v.Fields = append(v.Fields, pages.Field{Name: name, Value: value})
+		}
+	}
+	slices.SortFunc(v.Fields, func(a, b pages.Field) int { return strings.Compare(a.Name, b.Name) })
+	scheme, _, _ := strings.Cut(a.RedirectURI, ":")
+	h := w.Header()
+	h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "form-action 'self'", "form-action "+scheme+":", 1))
+	return s.answer(w, r, http.StatusOK, v, f.live)
 }
 
 func (s *Server) to(w http.ResponseWriter, path string) error {

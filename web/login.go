@@ -55,7 +55,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, stat
 		v.RecoverURL = s.base.Path + "/recover"
 	}
 	switching := r.URL.Query().Has("switch")
-	if sess := current(r.Context()); sess != nil && !switching && f.request().HintUser == "" {
+	if sess := current(r.Context()); sess != nil && !switching && f.request().HintSub == "" {
 		u, err := s.opt.Users.User(r.Context(), sess.User)
 		if err == nil && (v.Identifier == "" || v.Identifier == u.Username || v.Identifier == u.Email) {
 			v.Known, v.Identifier = true, u.Username

@@ -115,11 +115,25 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// authorize is the authorization endpoint, by GET and POST. RFC 6749 §3.1, OIDC Core §3.1.2.1.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
+	form := r.URL.Query()
 	if r.Method == http.MethodPost {
 		if err := r.ParseForm(); err != nil {
 			return badForm(err)
 		}
+		form = r.PostForm
 	}
-	return s.opt.Authorize.Authorize(w, r)
+	page, answer, err := s.opt.Authorize.Authorize(r.Context(), form)
+	switch {
+	case err != nil:
+		return err
+	case answer == nil:
+		return s.to(w, page)
+	case answer.Posts():
+		return s.post(w, r, &flow{}, *answer)
+	}
+	w.Header().Set("Location", answer.URL())
+	w.WriteHeader(http.StatusSeeOther) // never repeats a credential POST, RFC 9700 §4.12
+	return nil
 }

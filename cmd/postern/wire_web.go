@@ -74,14 +74,17 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		return nil, err
 	}
 	iss, t := h.cfg.Issuer, h.cfg.Tokens
-	issuer := issue.New(issue.Options{Issuer: iss, Ring: p.tokens, Derive: p.sealer.Derive, Registry: registry, Users: h.db,
+	fetch := egress.New(egress.Options{Allow: allow})
+	clientKeys := oauth.NewClientKeys(fetch, clock)
+	issuer := issue.New(issue.Options{Issuer: iss, Ring: p.tokens, Derive: p.sealer.Derive, Anchor: p.sealer.Anchor, Keys: clientKeys, Registry: registry, Users: h.db,
 		Now: clock, Rand: random, Access: t.Access.D(), IDToken: t.ID.D()})
 	auth := clientauth.New(clientauth.Options{Registry: registry, Ephemeral: h.ephemeral(), Counters: h.counters(), Audit: h.journal,
-		Fetch: egress.New(egress.Options{Allow: allow}), SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
+		Keys: clientKeys, SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
 		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke}, Now: clock})
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
-		Authorize: authorize.New(authorize.Options{Registry: registry, Reader: oauth.NewReader(registry, iss), Issue: issuer,
+		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer,
+			Reader: oauth.NewReader(oauth.ReaderOptions{Registry: registry, Issuer: iss, Keys: clientKeys, Ring: p.tokens, Fetch: fetch, Now: clock}),
 			Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), Now: clock,
 			Code: t.Code.D(), Offline: t.Refresh.D()}),
 		Token: token.New(token.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),

@@ -6,7 +6,6 @@ package authorize
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -26,7 +25,8 @@ type Options struct {
 	Consents  oauth.ConsentStore
 	Ephemeral store.Ephemeral
 	Audit     audit.Recorder
-	Best      func(context.Context, ident.UserID) (ident.Assurance, error) // what a person can reach with the factors they hold
+	Best      func(context.Context, ident.UserID) (ident.Assurance, error)          // what a person can reach with the factors they hold
+	State     func(ctx context.Context, c *oauth.Client, redirectURI string) string // session_state of an answer, Session Management §3; nil for none
 	Now       func() time.Time
 
 	Interaction time.Duration // how long the pages stay usable; default 30 min
@@ -53,95 +53,86 @@ func New(opt Options) *Service {
 // replayMemory is how long a code is remembered, so that its replay still finds what to revoke.
 const replayMemory = 10 * time.Minute
 
-// Authorize is the authorization endpoint, by GET and POST. RFC 6749 §3.1, OIDC Core §3.1.2.
-func (s *Service) Authorize(w http.ResponseWriter, r *http.Request) error {
-	ctx := r.Context()
-	form := r.URL.Query()
-	if r.Method == http.MethodPost {
-		form = r.PostForm
-	}
+// Authorize answers an authorization request: with the page that is due first, or with what goes to the client. An error is
+// shown to the person, and nothing is redirected. RFC 6749 §3.1, OIDC Core §3.1.2.
+func (s *Service) Authorize(ctx context.Context, form url.Values) (page string, answer *oauth.Answer, err error) {
 	q, c, err := s.opt.Reader.Read(ctx, form)
 	if err == nil {
-		err = s.hint(q, c, form.Get("id_token_hint"))
+		err = s.hint(q, c)
 	}
 	var f *oauth.Fault
 	if errors.As(err, &f) {
 		if f.Redirect == "" {
-			return f
+			return "", nil, f
 		}
-		return s.redirect(w, r, s.failure(f.Redirect, f.State, f.Err))
+		return "", s.failure(f.Redirect, f.Mode, f.State, f.Err), nil
 	}
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	to, err := s.begun(ctx, q, c)
+	page, answer, err = s.begun(ctx, q, c)
 	if err != nil {
 		oauth.Leave(ctx, err)
-		to = s.failure(q.RedirectURI, q.State, oauth.AsError(err))
+		return "", s.refuse(q, oauth.AsError(err)), nil
 	}
-	return s.redirect(w, r, to)
+	return page, answer, nil
 }
 
 // begun says where a good request leads: to the client with its answer, or to the page that is due first.
-func (s *Service) begun(ctx context.Context, q *oauth.Request, c *oauth.Client) (string, error) {
+func (s *Service) begun(ctx context.Context, q *oauth.Request, c *oauth.Client) (string, *oauth.Answer, error) {
 	it := &oauth.Interaction{Request: *q, Browser: string(oauth.EnvOf(ctx).Device), Created: s.opt.Now()}
 	step, err := s.next(ctx, it, c)
 	switch {
 	case err != nil:
-		return "", err
+		return "", nil, err
 	case step.Err != nil:
-		return s.failure(q.RedirectURI, q.State, step.Err), nil
+		return "", s.refuse(q, step.Err), nil
 	case step.Kind == Respond:
-		return s.respond(ctx, it, c, step)
+		answer, err := s.respond(ctx, it, c, step)
+		return "", answer, err
 	}
 	id, err := s.begin(ctx, it)
 	if err != nil {
-		return "", oauth.Unavailable(err)
+		return "", nil, oauth.Unavailable(err)
 	}
-	return step.Kind.Path(id), nil
+	return step.Kind.Path(id), nil, nil
 }
 
 // hint reads id_token_hint: it must be an ID token of ours, and fixes whose session is meant. OIDC Core §3.1.2.1.
-func (s *Service) hint(q *oauth.Request, c *oauth.Client, token string) error {
-	if token != "" {
-		h, err := s.opt.Issue.ReadHint(token)
+func (s *Service) hint(q *oauth.Request, c *oauth.Client) error {
+	fault := func(e *oauth.Error) error {
+		return &oauth.Fault{Client: c, Redirect: q.RedirectURI, State: q.State, Mode: q.ResponseMode, Err: e}
+	}
+	if q.IDTokenHint != "" {
+		h, err := s.opt.Issue.ReadHint(q.IDTokenHint)
 		if err != nil {
-			return &oauth.Fault{Client: c, Redirect: q.RedirectURI, State: q.State,
-				Err: oauth.InvalidRequest("id_token_hint is not an ID token of this server.").Because(err)}
+			return fault(oauth.InvalidRequest("id_token_hint is not an ID token of this server.").Because(err))
 		}
-		q.HintUser = h.Subject
+		q.HintSub = h.Subject
 	}
 	if sub := q.Claims.Subject(); sub != "" {
-		if q.HintUser != "" && q.HintUser != sub {
-			return &oauth.Fault{Client: c, Redirect: q.RedirectURI, State: q.State, Err: oauth.LoginRequired()}
+		if q.HintSub != "" && q.HintSub != sub {
+			return fault(oauth.LoginRequired())
 		}
-		q.HintUser = sub
+		q.HintSub = sub
 	}
 	return nil
 }
 
-// redirect sends the browser on with 303, which never repeats a credential POST. RFC 9700 §4.12.
-func (s *Service) redirect(w http.ResponseWriter, _ *http.Request, to string) error {
-	h := w.Header()
-	h.Set("Location", to)
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
+// refuse carries an error to the client of q.
+func (s *Service) refuse(q *oauth.Request, e *oauth.Error) *oauth.Answer {
+	return s.failure(q.RedirectURI, q.ResponseMode, q.State, e)
 }
 
-// failure is the URL that carries an error to the client, with state and iss. RFC 6749 §4.1.2.1, RFC 9207 §2.
-func (s *Service) failure(redirect, state string, e *oauth.Error) string {
-	return s.answer(redirect, state, url.Values{"error": {e.Code}, "error_description": {e.Description}})
+// failure carries an error to a client, with state and iss. RFC 6749 §4.1.2.1, RFC 9207 §2.
+func (s *Service) failure(redirect, mode, state string, e *oauth.Error) *oauth.Answer {
+	return s.answer(redirect, mode, state, url.Values{"error": {e.Code}, "error_description": {e.Description}})
 }
 
-func (s *Service) answer(redirect, state string, v url.Values) string {
+func (s *Service) answer(redirect, mode, state string, v url.Values) *oauth.Answer {
 	if state != "" {
 		v.Set("state", state)
 	}
 	v.Set("iss", s.opt.Issue.Issuer())
-	sep := "?"
-	if u, err := url.Parse(redirect); err == nil && (u.RawQuery != "" || u.ForceQuery) {
-		sep = "&"
-	}
-	return redirect + sep + v.Encode()
+	return &oauth.Answer{RedirectURI: redirect, Mode: mode, Params: v}
 }

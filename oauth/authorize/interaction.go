@@ -144,40 +144,41 @@ func (s *Service) remember(ctx context.Context, user ident.UserID, l *Live, scop
 	return s.opt.Consents.PutConsent(ctx, c)
 }
 
-// Finish completes l once: it returns the URL of the client with its code or its error. If something is still to be
-// done it returns that step, and to is "".
-func (s *Service) Finish(ctx context.Context, l *Live) (to string, step Step, err error) {
+// Finish completes l once: it returns what goes to the client, tokens or an error. If something is still to be done it
+// returns that step, and answer is nil.
+func (s *Service) Finish(ctx context.Context, l *Live) (answer *oauth.Answer, step Step, err error) {
 	q := &l.Request
 	step, err = s.next(ctx, &l.Interaction, l.Client)
 	if err != nil || step.Err == nil && step.Kind != Respond {
-		return "", step, err
+		return nil, step, err
 	}
 	if _, err := s.opt.Ephemeral.Take(ctx, store.KeyOf("interaction", l.ID)); err != nil {
 		if errors.Is(err, store.ErrTaken) {
-			return "", step, ErrFinished
+			return nil, step, ErrFinished
 		}
 		if errors.Is(err, store.ErrNotFound) {
-			return "", step, ErrGone
+			return nil, step, ErrGone
 		}
-		return "", step, err
+		return nil, step, err
 	}
 	if step.Err != nil {
-		return s.failure(q.RedirectURI, q.State, step.Err), step, nil
+		return s.refuse(q, step.Err), step, nil
 	}
-	to, err = s.respond(ctx, &l.Interaction, l.Client, step)
+	answer, err = s.respond(ctx, &l.Interaction, l.Client, step)
 	if err != nil {
-		return s.failure(q.RedirectURI, q.State, oauth.AsError(err)), step, nil
+		oauth.Leave(ctx, err)
+		return s.refuse(q, oauth.AsError(err)), step, nil
 	}
-	return to, step, nil
+	return answer, step, nil
 }
 
-// Abandon completes l with an error for the client, and returns the URL that carries it.
-func (s *Service) Abandon(ctx context.Context, l *Live, e *oauth.Error) (string, error) {
+// Abandon completes l with an error for the client, and returns what carries it.
+func (s *Service) Abandon(ctx context.Context, l *Live, e *oauth.Error) (*oauth.Answer, error) {
 	if _, err := s.opt.Ephemeral.Take(ctx, store.KeyOf("interaction", l.ID)); err != nil {
 		if errors.Is(err, store.ErrTaken) {
-			return "", ErrFinished
+			return nil, ErrFinished
 		}
-		return "", ErrGone
+		return nil, ErrGone
 	}
-	return s.failure(l.Request.RedirectURI, l.Request.State, e), nil
+	return s.refuse(&l.Request, e), nil
 }

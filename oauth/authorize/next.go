@@ -66,7 +66,7 @@ func (s *Service) next(ctx context.Context, it *oauth.Interaction, c *oauth.Clie
 	switch {
 	case sess == nil:
 		return ask(Login, oauth.LoginRequired, nil), nil
-	case q.HintUser != "" && sess.User != q.HintUser:
+	case q.HintSub != "" && s.opt.Issue.Subject(c, sess.User) != q.HintSub:
 		if it.Proved { // somebody else signed in: never a code for the wrong person
 			return Step{Err: oauth.LoginRequired()}, nil
 		}

@@ -31,15 +31,19 @@ type claims struct {
 }
 
 // audience is a string or an array of strings. RFC 7519 §4.1.3.
-type audience []string
+type audience struct {
+	values []string
+	list   bool // it was an array
+}
 
 func (a *audience) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*a = audience{one}
+		a.values = []string{one}
 		return nil
 	}
-	return json.Unmarshal(b, (*[]string)(a))
+	a.list = true
+	return json.Unmarshal(b, &a.values)
 }
 
 // claimedBy is the client that an assertion says it comes from; nothing is verified yet.
@@ -63,12 +67,12 @@ func (a *Authenticator) assertion(ctx context.Context, c *oauth.Client, token st
 	if c.Public() || c.SecretHash != "" && c.AuthMethod != "private_key_jwt" {
 		return errors.New("the client has no keys")
 	}
-	algs := oauth.AssertionAlgs
+	algs := c.Policy().Algs
 	if c.AuthAlg != "" {
 		algs = []string{c.AuthAlg}
 	}
 	expect := keys.Expect{Algs: algs, Typ: []string{"", "JWT", "client-authentication+jwt"}, MaxSize: 8 << 10}
-	v, err := a.verify(ctx, c, token, expect)
+	v, err := a.opt.Keys.Verify(ctx, c, token, expect)
 	if err != nil {
 		return err
 	}
@@ -79,13 +83,11 @@ func (a *Authenticator) assertion(ctx context.Context, c *oauth.Client, token st
 	if cl.Issuer != string(c.ID) || cl.Subject != string(c.ID) {
 		return errors.New("iss and sub must both be the client_id")
 	}
-	if len(cl.Audience) == 0 {
+	if len(cl.Audience.values) == 0 {
 		return errors.New("aud is missing")
 	}
-	for _, aud := range cl.Audience {
-		if aud != a.opt.Issuer && !slices.Contains(a.opt.Endpoints, aud) {
-			return fmt.Errorf("aud %q is not this server", aud)
-		}
+	if err := a.audience(c, cl.Audience); err != nil {
+		return err
 	}
 	exp, err := a.times(cl)
 	if err != nil {
@@ -99,6 +101,23 @@ func (a *Authenticator) assertion(ctx context.Context, c *oauth.Client, token st
 		return errors.New("jti was used before")
 	case err != nil:
 		return oauth.Unavailable(err)
+	}
+	return nil
+}
+
+// audience checks aud: our issuer as the sole value, a string (draft-ietf-oauth-rfc7523bis §4); or, where the policy of c
+// has it so, our issuer and endpoints, one or several. RFC 7523 §3.
+func (a *Authenticator) audience(c *oauth.Client, aud audience) error {
+	if c.Policy().Audience == "issuer" {
+		if aud.list || aud.values[0] != a.opt.Issuer {
+			return fmt.Errorf("aud must be %s and nothing else", a.opt.Issuer)
+		}
+		return nil
+	}
+	for _, v := range aud.values {
+		if v != a.opt.Issuer && !slices.Contains(a.opt.Endpoints, v) {
+			return fmt.Errorf("aud %q is not this server", v)
+		}
 	}
 	return nil
 }
@@ -126,27 +145,4 @@ func (a *Authenticator) times(cl claims) (time.Time, error) {
 		}
 	}
 	return exp, nil
-}
-
-// verify uses the registered keys; where they lie behind jwks_uri and none fits, they are fetched once more, so that a
-// rotated key is picked up.
-func (a *Authenticator) verify(ctx context.Context, c *oauth.Client, token string, e keys.Expect) (keys.Verified, error) {
-	if c.JWKSURI == "" {
-		if c.Keys() == nil {
-			return keys.Verified{}, errors.New("the client has no keys")
-		}
-		return c.Keys().Verify(token, e)
-	}
-	set, fresh, err := a.jwks.get(ctx, c.JWKSURI, false)
-	if err != nil {
-		return keys.Verified{}, err
-	}
-	v, err := set.Verify(token, e)
-	if err == nil || fresh {
-		return v, err
-	}
-	if set, _, err = a.jwks.get(ctx, c.JWKSURI, true); err != nil {
-		return keys.Verified{}, err
-	}
-	return set.Verify(token, e)
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/audit"
-	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/span"
@@ -25,7 +24,7 @@ type Options struct {
 	Ephemeral  store.Ephemeral
 	Counters   store.Counters
 	Audit      audit.Recorder
-	Fetch      *egress.Client
+	Keys       *oauth.ClientKeys
 	SecretKeys func() [][]byte // of oauth.HashSecret, newest first
 	Issuer     string
 	Endpoints  []string // URLs that an assertion may name as its audience beside the issuer
@@ -42,16 +41,14 @@ const (
 
 // Authenticator authenticates clients.
 type Authenticator struct {
-	opt  Options
-	jwks *jwksCache
-
+	opt     Options
 	mu      sync.Mutex
 	blocked map[string]time.Time // client and network → until when; filled from Counters, so that asking costs nothing
 }
 
 // New returns an Authenticator.
 func New(opt Options) *Authenticator {
-	return &Authenticator{opt: opt, jwks: newJWKSCache(opt.Fetch, opt.Now), blocked: map[string]time.Time{}}
+	return &Authenticator{opt: opt, blocked: map[string]time.Time{}}
 }
 
 // Authenticate returns the client that a POST to one of our endpoints comes from; r.PostForm is parsed. A client that is

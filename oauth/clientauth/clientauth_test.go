@@ -39,7 +39,7 @@ func open(t testing.TB, clients ...string) *gate {
 	t.Helper()
 	g := &gate{House: oauthtest.New(t, clients, nil)}
 	g.auth = clientauth.New(clientauth.Options{Registry: g.Registry, Ephemeral: g.DB, Counters: g.DB, Audit: g.Audit,
-		Fetch: egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}), SecretKeys: g.SecretKeys, Issuer: oauthtest.Issuer,
+		Keys: g.ClientKeys, SecretKeys: g.SecretKeys, Issuer: oauthtest.Issuer,
 		Endpoints: []string{oauthtest.Issuer + "/token"}, Now: g.Now})
 	return g
 }
@@ -216,6 +216,27 @@ func asserted(a string) url.Values {
 	return form("client_assertion", a, "client_assertion_type", assertionType)
 }
 
+// Whom an assertion may be meant for is a matter of the profile. C12.
+func TestAssertionAudience(t *testing.T) {
+	k := key(t)
+	for _, c := range []struct {
+		name         string
+		aud          any
+		strict, oidc string
+	}{
+		{"issuer", oauthtest.Issuer, "k", "k"}, {"issuer in a list", []string{oauthtest.Issuer}, "invalid_client", "k"}, {"endpoint", oauthtest.Issuer + "/token", "invalid_client", "k"},
+		{"both", []string{oauthtest.Issuer + "/token", oauthtest.Issuer}, "invalid_client", "k"}, {"one of another", []string{oauthtest.Issuer, "https://evil.example"}, "invalid_client", "invalid_client"},
+		{"another", "https://evil.example", "invalid_client", "invalid_client"}, {"empty list", []string{}, "invalid_client", "invalid_client"}, {"a number", 1, "invalid_client", "invalid_client"},
+	} {
+		for profile, want := range map[string]string{"oauth21": c.strict, "oidc": c.oidc} {
+			g := open(t, `{"client_id":"k","profile":"`+profile+`","token_endpoint_auth_method":"private_key_jwt","redirect_uris":["https://a.example/cb"],"jwks":`+jwks(k, "1")+`}`)
+			if got, err := g.ask("192.0.2.1", "", asserted(g.assertion(k, "1", map[string]any{"aud": c.aud}))); got != want {
+				t.Errorf("%s, %s: %s (%v), want %s", c.name, profile, got, err, want)
+			}
+		}
+	}
+}
+
 // The edges of time, to the second: a minute of skew, an hour of life. RFC 7523 §3.
 func TestAssertionTimes(t *testing.T) {
 	k := key(t)
@@ -226,7 +247,7 @@ func TestAssertionTimes(t *testing.T) {
 		change map[string]any
 		want   string
 	}{
-		{"good", nil, "k"}, {"list", map[string]any{"aud": []string{oauthtest.Issuer + "/token", oauthtest.Issuer}}, "k"}, {"a minute late", map[string]any{"exp": now - 60}, "k"}, {"later", map[string]any{"exp": now - 61}, "invalid_client"},
+		{"good", nil, "k"}, {"a minute late", map[string]any{"exp": now - 60}, "k"}, {"later", map[string]any{"exp": now - 61}, "invalid_client"},
 		{"an hour", map[string]any{"exp": now + 3660}, "k"}, {"longer", map[string]any{"exp": now + 3661}, "invalid_client"}, {"iat a minute ahead", map[string]any{"iat": now + 60}, "k"}, {"iat further", map[string]any{"iat": now + 61}, "invalid_client"},
 		{"nbf further", map[string]any{"nbf": now + 61}, "invalid_client"}, {"no exp", map[string]any{"exp": nil}, "invalid_client"}, {"no jti", map[string]any{"jti": nil}, "invalid_client"}, {"no aud", map[string]any{"aud": nil}, "invalid_client"},
 		{"another aud", map[string]any{"aud": []string{oauthtest.Issuer, "https://evil.example"}}, "invalid_client"}, {"no sub", map[string]any{"sub": nil}, "invalid_client"}, {"iss differs", map[string]any{"iss": "x"}, "invalid_client"},
@@ -292,7 +313,7 @@ func TestJWKSInside(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("fetched") }))
 	defer srv.Close()
 	g := open(t, `{"client_id":"k","token_endpoint_auth_method":"private_key_jwt","redirect_uris":["https://a.example/cb"],"jwks_uri":"`+srv.URL+`/jwks"}`)
-	auth := clientauth.New(clientauth.Options{Registry: g.Registry, Ephemeral: g.DB, Counters: g.DB, Audit: g.Audit, Fetch: egress.New(egress.Options{}), SecretKeys: g.SecretKeys,
+	auth := clientauth.New(clientauth.Options{Registry: g.Registry, Ephemeral: g.DB, Counters: g.DB, Audit: g.Audit, Keys: oauth.NewClientKeys(egress.New(egress.Options{}), g.Now), SecretKeys: g.SecretKeys,
 		Issuer: oauthtest.Issuer, Now: g.Now})
 	g.auth = auth
 	if got, _ := g.ask("192.0.2.1", "", asserted(g.assertion(key(t), "1", nil))); got != "invalid_client" {

@@ -25,7 +25,9 @@ type Options struct {
 	Issuer   string
 	Ring     *keys.Ring
 	Derive   func(name string) [][]byte // keys.Sealer.Derive
+	Anchor   func(name string) []byte   // keys.Sealer.Anchor
 	Registry *oauth.Registry
+	Keys     *oauth.ClientKeys // of clients that want what they get encrypted
 	Users    authn.Store
 	Now      func() time.Time
 	Rand     io.Reader     // default crypto/rand
@@ -56,7 +58,7 @@ func New(opt Options) *Issuer {
 // Access is what an access token says, in either format. RFC 9068 §2.2.
 type Access struct {
 	Issuer   string          `json:"iss"`
-	Subject  string          `json:"sub"` // the person, or the client where no person is involved
+	Subject  string          `json:"sub"` // the person, as the client knows them, or the client where no person is involved
 	Audience Audience        `json:"aud"`
 	Client   ident.ClientID  `json:"client_id"`
 	Scope    string          `json:"scope,omitempty"`
@@ -118,7 +120,7 @@ func (i *Issuer) AccessToken(ctx context.Context, c *oauth.Client, g *oauth.Gran
 	a := Access{Issuer: i.opt.Issuer, Subject: string(c.ID), Audience: aud, Client: c.ID, Scope: strings.Join(scope, " "),
 		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(), ID: i.NewID()}
 	if g != nil {
-		a.Subject, a.Session, a.Grant = string(g.User), g.Session, g.ID
+		a.Subject, a.Session, a.Grant = i.Subject(c, g.User), g.Session, g.ID
 		a.ACR, a.AMR, a.AuthTime = g.Assurance.ACR(), g.AMR, g.AuthTime.Unix()
 	}
 	payload, err := json.Marshal(&a)

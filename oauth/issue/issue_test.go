@@ -21,7 +21,7 @@ func issuer(t testing.TB) (*oauthtest.House, *issue.Issuer) {
 	h := oauthtest.New(t, []string{`{"client_id":"jwt","client_secret":"x","redirect_uris":["https://a.example/cb"]}`,
 		`{"client_id":"opaque","client_secret":"x","redirect_uris":["https://a.example/cb"],"access_token_format":"opaque","access_token_lifetime":60}`,
 		`{"client_id":"ed","client_secret":"x","redirect_uris":["https://a.example/cb"],"access_token_signed_response_alg":"EdDSA"}`}, nil)
-	return h, issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: h.Ring, Derive: h.Sealer.Derive, Registry: h.Registry, Users: h.DB, Now: h.Now, Rand: rand.Reader})
+	return h, issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: h.Ring, Derive: h.Sealer.Derive, Anchor: h.Sealer.Anchor, Keys: h.ClientKeys, Registry: h.Registry, Users: h.DB, Now: h.Now, Rand: rand.Reader})
 }
 
 func grant(h *oauthtest.House) *oauth.Grant {
@@ -61,7 +61,7 @@ func TestAccessTokenReadsBack(t *testing.T) {
 func TestKindsDoNotMix(t *testing.T) {
 	h, i := issuer(t)
 	c, _ := h.Registry.Client("jwt")
-	id, err := i.IDToken(t.Context(), c, grant(h), "n", "at")
+	id, err := i.IDToken(t.Context(), c, grant(h), issue.With{Nonce: "n", AccessToken: "at"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestIDToken(t *testing.T) {
 	h, i := issuer(t)
 	c, _ := h.Registry.Client("jwt")
 	g := grant(h)
-	tok, err := i.IDToken(t.Context(), c, g, "n-0S6_WzA2Mj", "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y")
+	tok, err := i.IDToken(t.Context(), c, g, issue.With{Nonce: "n-0S6_WzA2Mj", AccessToken: "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"})
 	if err != nil {
 		t.Fatal(err)
 	}

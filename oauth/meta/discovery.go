@@ -73,6 +73,16 @@ type metadata struct {
 	ClaimsParameter    bool     `json:"claims_parameter_supported"`
 	RequestParameter   bool     `json:"request_parameter_supported"`
 	RequestURI         bool     `json:"request_uri_parameter_supported"`
+	RequireRequestURI  bool     `json:"require_request_uri_registration"`
+	RequestAlgs        []string `json:"request_object_signing_alg_values_supported"`
+	RequestEncAlgs     []string `json:"request_object_encryption_alg_values_supported"`
+	RequestEncs        []string `json:"request_object_encryption_enc_values_supported"`
+	UserInfoAlgs       []string `json:"userinfo_signing_alg_values_supported"`
+	UserInfoEncAlgs    []string `json:"userinfo_encryption_alg_values_supported"`
+	UserInfoEncs       []string `json:"userinfo_encryption_enc_values_supported"`
+	IDTokenEncAlgs     []string `json:"id_token_encryption_alg_values_supported"`
+	IDTokenEncs        []string `json:"id_token_encryption_enc_values_supported"`
+	Displays           []string `json:"display_values_supported"`
 	ResponseIss        bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -83,13 +93,16 @@ func (d *Discovery) build() ([]byte, error) {
 	return json.Marshal(metadata{
 		Issuer: d.issuer, Authorize: at(PathAuthorize), Token: at(PathToken), UserInfo: at(PathUserInfo), JWKS: at(PathJWKS),
 		Introspect: at(PathIntrospect), Revoke: at(PathRevoke), Logout: at(PathLogout),
-		Scopes: d.registry.ScopesSupported(), ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		GrantTypes: oauth.GrantTypes, ACRs: ident.ACRs[:], SubjectTypes: []string{"public"}, IDTokenAlgs: d.ring.Algs(),
+		Scopes: d.registry.ScopesSupported(), ResponseTypes: oauth.ResponseTypes, ResponseModes: oauth.ResponseModes,
+		GrantTypes: oauth.GrantTypes, ACRs: ident.ACRs[:], SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: d.ring.Algs(),
 		TokenAuth: auth, TokenAuthAlgs: oauth.AssertionAlgs, IntrospectAuth: secrets, IntrospectAuthAlgs: oauth.AssertionAlgs,
 		RevokeAuth: auth, RevokeAuthAlgs: oauth.AssertionAlgs,
 		ClaimTypes: []string{"normal"}, Claims: oauth.ClaimsSupported(), UILocales: []string{"en", "zh-CN"},
 		Challenges: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"},
-		ClaimsParameter: true, RequestParameter: false, RequestURI: false, ResponseIss: true,
+		ClaimsParameter: true, RequestParameter: true, RequestURI: true, RequireRequestURI: true, ResponseIss: true,
+		RequestAlgs: oauth.AssertionAlgs, RequestEncAlgs: keys.EncryptionAlgs, RequestEncs: keys.EncryptionEncs,
+		UserInfoAlgs: d.ring.Algs(), UserInfoEncAlgs: keys.EncryptionAlgs, UserInfoEncs: keys.EncryptionEncs,
+		IDTokenEncAlgs: keys.EncryptionAlgs, IDTokenEncs: keys.EncryptionEncs, Displays: []string{"page", "popup"},
 	})
 }
 

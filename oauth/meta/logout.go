@@ -16,9 +16,9 @@ import (
 type Logout struct {
 	Client  *oauth.Client   // who asks; nil if nobody says so credibly
 	Session ident.SessionID // the session that a genuine id_token_hint names; "" without one
-	Subject ident.UserID
-	Return  string       // where the browser goes afterwards: registered, with state; "" for our own page
-	Fault   *oauth.Error // the request is wrong: nothing is redirected, and the person decides
+	Subject string          // as that client knows the person
+	Return  string          // where the browser goes afterwards: registered, with state; "" for our own page
+	Fault   *oauth.Error    // the request is wrong: nothing is redirected, and the person decides
 }
 
 // ReadLogout reads the parameters of the logout endpoint. A hint that is not an ID token of ours, a client_id that is not

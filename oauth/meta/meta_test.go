@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/authn"
-	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/clientauth"
@@ -42,8 +41,8 @@ func open(t testing.TB) *desk {
 	if d.manage, err = sessions.New(sessions.Options{Store: d.DB, Audit: d.Audit, Now: d.Now, DeviceKey: derive("device")}); err != nil {
 		t.Fatal(err)
 	}
-	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Registry: d.Registry, Users: d.DB, Now: d.Now})
-	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Fetch: egress.New(egress.Options{}),
+	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Anchor: d.Sealer.Anchor, Keys: d.ClientKeys, Registry: d.Registry, Users: d.DB, Now: d.Now})
+	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Keys: d.ClientKeys,
 		SecretKeys: d.SecretKeys, Issuer: oauthtest.Issuer, Now: d.Now})
 	d.Service = meta.New(meta.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Ephemeral: d.DB, Users: d.DB, Sessions: d.manage, Audit: d.Audit, Now: d.Now})
 	d.Discovery = meta.NewDiscovery(oauthtest.Issuer, d.Registry, d.Ring)
@@ -86,7 +85,7 @@ func (d *desk) grant(client ident.ClientID, scope ...string) granted {
 	if err != nil {
 		d.T.Fatal(err)
 	}
-	id, err := d.issuer.IDToken(ctx, c, &g, "", tok.AccessToken)
+	id, err := d.issuer.IDToken(ctx, c, &g, issue.With{AccessToken: tok.AccessToken})
 	if err != nil {
 		d.T.Fatal(err)
 	}

@@ -141,8 +141,23 @@ func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) error {
 		wishes = c.UserInfo
 	}
 	out := oauth.ClaimsOf(u, strings.Fields(a.Scope), wishes)
-	out["sub"] = string(g.User)
-	return writeJSON(w, out)
+	c, err := s.opt.Registry.Client(a.Client)
+	if err != nil {
+		return oauth.InvalidToken("The access token is wrong, has expired, or was revoked.")
+	}
+	out["sub"] = s.opt.Issue.Subject(c, g.User)
+	if c.UserInfoAlg == "" && c.UserInfoEncAlg == "" {
+		return writeJSON(w, out)
+	}
+	token, err := s.opt.Issue.UserInfo(ctx, c, out)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jwt")
+	h.Set("Cache-Control", "no-store")
+	_, err = w.Write([]byte(token))
+	return err
 }
 
 // introspection is an answer of RFC 7662 §2.2; an inactive token says nothing but that.
@@ -207,7 +222,7 @@ func (s *Service) introspectRefresh(ctx context.Context, c *oauth.Client, tok is
 	if g.Client != c.ID || tok.Seq != g.RefreshSeq || !tok.Is(g.RefreshHash) || !token.Stands(&g, s.opt.Now()) {
 		return introspection{}, nil
 	}
-	return introspection{Active: true, TokenType: "refresh_token", Scope: strings.Join(g.Scope, " "), Client: g.Client, Subject: string(g.User),
+	return introspection{Active: true, TokenType: "refresh_token", Scope: strings.Join(g.Scope, " "), Client: g.Client, Subject: s.opt.Issue.Subject(c, g.User),
 		Issuer: s.opt.Issue.Issuer(), IssuedAt: g.CreatedAt.Unix(), Expires: g.ExpiresAt.Unix(), Session: g.Session}, nil
 }
 

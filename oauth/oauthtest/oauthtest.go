@@ -6,11 +6,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/postern-id/postern/audit"
+	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/engine/sqldb"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/keys"
@@ -22,14 +24,16 @@ const Issuer = "https://id.example.com"
 
 // House holds the parts. Clock may be moved.
 type House struct {
-	T        testing.TB
-	Clock    time.Time
-	DB       *sqldb.DB
-	Sealer   *keys.Sealer
-	Ring     *keys.Ring
-	Audit    *audit.Writer
-	Registry *oauth.Registry
-	Reader   *oauth.Reader
+	T          testing.TB
+	Clock      time.Time
+	DB         *sqldb.DB
+	Sealer     *keys.Sealer
+	Ring       *keys.Ring
+	Audit      *audit.Writer
+	Registry   *oauth.Registry
+	Reader     *oauth.Reader
+	Fetch      *egress.Client // loopback is allowed
+	ClientKeys *oauth.ClientKeys
 }
 
 // Now is the clock of the house.
@@ -77,7 +81,9 @@ func New(t testing.TB, clients, resources []string) *House {
 	}
 	h.Registry, err = oauth.NewRegistry(ctx, h.DB)
 	must(err)
-	h.Reader = oauth.NewReader(h.Registry, Issuer)
+	h.Fetch = egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	h.ClientKeys = oauth.NewClientKeys(h.Fetch, h.Now)
+	h.Reader = oauth.NewReader(oauth.ReaderOptions{Registry: h.Registry, Issuer: Issuer, Keys: h.ClientKeys, Ring: h.Ring, Fetch: h.Fetch, Now: h.Now})
 	return h
 }
 

@@ -140,7 +140,7 @@ func (e *Endpoint) issue(ctx context.Context, c *oauth.Client, due *Due, grantTy
 	}
 	out.RefreshToken = due.Refresh
 	if due.Grant != nil && contains(due.Scope, "openid") {
-		out.IDToken, err = e.opt.Issue.IDToken(ctx, c, due.Grant, due.Nonce, out.AccessToken)
+		out.IDToken, err = e.opt.Issue.IDToken(ctx, c, due.Grant, issue.With{Nonce: due.Nonce, AccessToken: out.AccessToken})
 	}
 	return out, err
 }

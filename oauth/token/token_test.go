@@ -17,7 +17,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/clientauth"
@@ -69,8 +68,8 @@ func open(t testing.TB) *desk {
 	if d.sessions, err = sessions.New(sessions.Options{Store: d.DB, Audit: d.Audit, Now: d.Now, DeviceKey: derive("device")}); err != nil {
 		t.Fatal(err)
 	}
-	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Registry: d.Registry, Users: d.DB, Now: d.Now})
-	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Fetch: egress.New(egress.Options{}),
+	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Anchor: d.Sealer.Anchor, Keys: d.ClientKeys, Registry: d.Registry, Users: d.DB, Now: d.Now})
+	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Keys: d.ClientKeys,
 		SecretKeys: d.SecretKeys, Issuer: oauthtest.Issuer, Endpoints: []string{oauthtest.Issuer + "/token"}, Now: d.Now})
 	d.endpoint = token.New(token.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Ephemeral: d.DB, Risk: risk, Sessions: d.sessions,
 		Audit: d.Audit, Now: d.Now, Grace: 20 * time.Second})

@@ -176,6 +176,14 @@ type Continue struct {
 	Denied bool // going back without having allowed anything
 }
 
+// FormPost sends the browser on to a client with a form that posts itself. Status 200. Form Post Response Mode §2.
+type FormPost struct {
+	To     Redirect
+	Fields []Field
+	Client Party
+	Denied bool // going back without having allowed anything
+}
+
 // Logout asks before signing out. It posts csrf, i, Hidden and decision (logout or stay) to /logout.
 type Logout struct {
 	Form

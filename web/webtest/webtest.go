@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/authn"
-	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
@@ -60,8 +59,8 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	must(err)
 	s.Sessions, err = sessions.New(sessions.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, DeviceKey: derive("device")})
 	must(err)
-	iss := issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: s.Ring, Derive: s.Sealer.Derive, Registry: s.Registry, Users: s.DB, Now: s.Now})
-	auth := clientauth.New(clientauth.Options{Registry: s.Registry, Ephemeral: s.DB, Counters: s.DB, Audit: s.Audit, Fetch: egress.New(egress.Options{}),
+	iss := issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: s.Ring, Derive: s.Sealer.Derive, Anchor: s.Sealer.Anchor, Keys: s.ClientKeys, Registry: s.Registry, Users: s.DB, Now: s.Now})
+	auth := clientauth.New(clientauth.Options{Registry: s.Registry, Ephemeral: s.DB, Counters: s.DB, Audit: s.Audit, Keys: s.ClientKeys,
 		SecretKeys: s.SecretKeys, Issuer: oauthtest.Issuer, Endpoints: []string{oauthtest.Issuer + meta.PathToken}, Now: s.Now})
 	opt := web.Options{
 		Issuer: oauthtest.Issuer,
