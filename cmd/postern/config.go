@@ -166,7 +166,8 @@ type TokensConfig struct {
 	Refresh      Duration `yaml:"refresh" min:"1m" max:"730d" doc:"Lifetime of a refresh token family with offline_access, unless the client says otherwise."`
 	RefreshGrace Duration `yaml:"refresh_grace" min:"0s" max:"1m" doc:"Within it a replayed refresh token gets the same successor; after it the family is revoked."`
 	Alg          string   `yaml:"alg" enum:"ES256,RS256,PS256,EdDSA" doc:"The signature algorithm of tokens, unless the client says otherwise."`
-	Algs         []string `yaml:"algs" enum:"ES256,RS256,PS256,EdDSA" doc:"The algorithms that clients may choose from. Each has a key of its own."`
+	Algs         []string `yaml:"algs" enum:"ES256,RS256,PS256,EdDSA" doc:"The algorithms that clients may choose from. Each has a key of its own. OpenID Connect wants RS256 among them."`
+	Decryption   []string `yaml:"decryption" enum:"ECDH-ES,ECDH-ES+A128KW,ECDH-ES+A256KW,RSA-OAEP,RSA-OAEP-256" doc:"How clients may encrypt request objects to this server; empty: not at all. Those of RSA cost a key that is slow to make."`
 }
 
 // KeysConfig is the rotation of signing keys.
@@ -223,7 +224,7 @@ func Defaults() Config {
 		Tokens: TokensConfig{
 			Code: Duration(time.Minute), Access: Duration(5 * time.Minute), ID: Duration(5 * time.Minute),
 			Refresh: Duration(30 * day), RefreshGrace: Duration(20 * time.Second),
-			Alg: "ES256", Algs: []string{"ES256"},
+			Alg: "ES256", Algs: []string{"ES256", "RS256"}, Decryption: []string{"ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"},
 		},
 		Keys:      KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
 		Audit:     AuditConfig{CheckpointEvery: Duration(time.Hour)},

@@ -126,7 +126,7 @@ func prefixes(list []string) []netip.Prefix {
 func wantedAlgs(clients []*oauth.Client) []string {
 	var algs []string
 	for _, c := range clients {
-		for _, alg := range []string{c.IDTokenAlg, c.TokenAlg} {
+		for _, alg := range []string{c.IDTokenAlg, c.TokenAlg, c.UserInfoAlg} {
 			if alg != "" && !slices.Contains(algs, alg) {
 				algs = append(algs, alg)
 			}

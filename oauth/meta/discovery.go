@@ -75,7 +75,7 @@ type metadata struct {
 	RequestURI         bool     `json:"request_uri_parameter_supported"`
 	RequireRequestURI  bool     `json:"require_request_uri_registration"`
 	RequestAlgs        []string `json:"request_object_signing_alg_values_supported"`
-	RequestEncAlgs     []string `json:"request_object_encryption_alg_values_supported"`
+	RequestEncAlgs     []string `json:"request_object_encryption_alg_values_supported,omitempty"`
 	RequestEncs        []string `json:"request_object_encryption_enc_values_supported"`
 	UserInfoAlgs       []string `json:"userinfo_signing_alg_values_supported"`
 	UserInfoEncAlgs    []string `json:"userinfo_encryption_alg_values_supported"`
@@ -100,7 +100,7 @@ func (d *Discovery) build() ([]byte, error) {
 		ClaimTypes: []string{"normal"}, Claims: oauth.ClaimsSupported(), UILocales: []string{"en", "zh-CN"},
 		Challenges: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"},
 		ClaimsParameter: true, RequestParameter: true, RequestURI: true, RequireRequestURI: true, ResponseIss: true,
-		RequestAlgs: oauth.AssertionAlgs, RequestEncAlgs: keys.EncryptionAlgs, RequestEncs: keys.EncryptionEncs,
+		RequestAlgs: oauth.AssertionAlgs, RequestEncAlgs: d.ring.EncAlgs(), RequestEncs: keys.EncryptionEncs,
 		UserInfoAlgs: d.ring.Algs(), UserInfoEncAlgs: keys.EncryptionAlgs, UserInfoEncs: keys.EncryptionEncs,
 		IDTokenEncAlgs: keys.EncryptionAlgs, IDTokenEncs: keys.EncryptionEncs, Displays: []string{"page", "popup"},
 	})
