@@ -255,3 +255,95 @@ func TestI7_SkippedFactor(t *testing.T) {
 		t.Errorf("a used ticket works again: %q", r.Header.Get("Location"))
 	}
 }
+
+// TestI1_OwnPassword: what a person may choose on the page of the account.
+func TestI1_OwnPassword(t *testing.T) {
+	t.Parallel()
+	v := visit(t, plain())
+	v.signIn("i1")
+	now := password
+	change := func(current, next string) reply {
+		return v.submit("/account/password", with(fields(v.get("/account/password")), "current", current, "new", next))
+	}
+	for _, bad := range []string{"", "fourteen-chars", "passwordpassword", "aaaaaaaaaaaaaaaaaaaa", "i1@people.test-i1@people.test", now} {
+		if r := change(now, bad); r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(r.body, `role="alert"`) {
+			t.Errorf("%q: %d", bad, r.StatusCode)
+		}
+	}
+	if r := change("another password", "meadow-copper-lantern-3"); r.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without the old one: %d", r.StatusCode)
+	}
+	for _, good := range []string{strings.Repeat("å日本語 ", 30) + "ende", "meadow-copper-lantern-4"} {
+		if r := change(now, good); r.Header.Get("Location") != "/account/password?done=password" {
+			t.Fatalf("%.20q: %d %s", good, r.StatusCode, r.body)
+		}
+		now = good
+	}
+	w := visit(t, plain())
+	for pw, want := range map[string]int{password: http.StatusUnauthorized, now: http.StatusSeeOther} {
+		if r := w.submit("/login", with(fields(w.get("/login")), "identifier", "i1", "password", pw)); r.StatusCode != want {
+			t.Errorf("%q afterwards: %d", pw, r.StatusCode)
+		}
+	}
+}
+
+// TestI3_Recovery: who asks for a way back in gets the same answer for everybody.
+func TestI3_Recovery(t *testing.T) {
+	t.Parallel()
+	v := visit(t, plain())
+	ask := func(identifier string) string {
+		r := v.submit("/recover", with(fields(v.get("/recover")), "identifier", identifier))
+		body, _, ok := strings.Cut(r.body, "Reference")
+		if r.StatusCode != http.StatusOK || !ok {
+			t.Fatalf("%.20s: %d %s", identifier, r.StatusCode, r.body)
+		}
+		return strings.ReplaceAll(body, identifier, "X")
+	}
+	want := ask("i3@people.test")
+	for _, who := range []string{"nobody@people.test", "i3", strings.Repeat("x", 9000), "\x00", "<b>"} {
+		if got := ask(who); got != want {
+			t.Errorf("%.20q is told something else:\n%s", who, got)
+		}
+	}
+}
+
+// TestI8_HijackedSession: who holds a session, but shows less than its owner can, adds and removes nothing. The owner does,
+// and is told.
+func TestI8_HijackedSession(t *testing.T) {
+	t.Parallel()
+	owner := visit(t, plain())
+	owner.signIn("i8")
+	thief := visitFrom(t, plain(), owner.ip)
+	thief.jar = owner.jar
+	thief.http.Jar = owner.jar
+	csrf := fields(thief.get("/account/settings")).Get("csrf")
+	attempts := map[string]url.Values{
+		"/account/recovery-codes": {"create": {"1"}}, "/account/totp": {"remove": {"1"}}, "/account/passkeys": {"delete": {"AAAA"}},
+		"/account/password": {"current": {password}, "new": {"meadow-copper-lantern-5"}},
+	}
+	for path, form := range attempts {
+		form.Set("csrf", csrf)
+		r := thief.submit(path, form)
+		if want := "/login?to=" + url.QueryEscape(path); r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != want {
+			t.Errorf("%s: %d %s", path, r.StatusCode, r.Header.Get("Location"))
+		}
+		if body := thief.get(path).body; strings.Contains(body, "<main") && strings.Contains(body, `action="`+path+`"`) {
+			t.Errorf("%s offers its form", path)
+		}
+	}
+	no(t, thief.ask("/webauthn/create/options", url.Values{"to": {"/account/passkeys"}, "csrf": {csrf}}, nil), "stale", http.StatusForbidden)
+	owner.prove("i8", "/account/recovery-codes")
+	if r := owner.submit("/account/recovery-codes", with(fields(owner.get("/account/recovery-codes")), "create", "1")); r.StatusCode != http.StatusOK || !strings.Contains(r.body, `class="codes"`) {
+		t.Fatalf("the owner gets no codes: %d", r.StatusCode)
+	}
+	told := func(e audit.Event) bool {
+		return strings.HasPrefix(e.Type, "mail.") && e.Data["kind"] == "factor_changed"
+	}
+	for range 50 {
+		if slices.ContainsFunc(trail(t, plain()), told) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("nobody is told")
+}

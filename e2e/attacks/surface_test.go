@@ -2,6 +2,10 @@ package attacks
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -9,18 +13,123 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/postern-id/postern/oauth/meta"
+	"github.com/postern-id/postern/web/static"
 )
 
-// surface is the table of routes as the world sees it.
-var surface = []struct {
+// endpoint is a route as the world sees it.
+type endpoint struct {
 	path    string
 	methods string
 	cors    string // "": nobody, "*", or "clients"
-}{
-	{"/.well-known/openid-configuration", "GET HEAD", "*"}, {"/.well-known/oauth-authorization-server", "GET HEAD", "*"}, {"/jwks", "GET HEAD", "*"},
-	{"/authorize", "GET HEAD POST", ""}, {"/token", "POST", "clients"}, {"/userinfo", "GET HEAD POST", "clients"}, {"/introspect", "POST", ""}, {"/revoke", "POST", "clients"},
-	{"/logout", "GET HEAD POST", ""}, {"/login", "GET HEAD POST", ""}, {"/code", "GET HEAD POST", ""}, {"/consent", "GET HEAD POST", ""}, {"/continue", "GET HEAD", ""},
-	{"/account", "GET HEAD", ""}, {"/account/sessions", "GET HEAD POST", ""}, {"/account/apps", "GET HEAD POST", ""}, {"/account/activity", "GET HEAD", ""}, {"/healthz", "GET HEAD", ""},
+	face    string // who it talks to, as in web/routes.go
+	kb      int    // of a request
+	alone   string // what a GET and a form without a session come to: "" the page itself, or where a person has to go first
+}
+
+// surface is the table of routes.
+var surface = []endpoint{
+	{"/.well-known/openid-configuration", "GET HEAD", "*", "public", 0, ""},
+	{"/.well-known/oauth-authorization-server", "GET HEAD", "*", "public", 0, ""},
+	{"/jwks", "GET HEAD", "*", "public", 0, ""},
+	{"/authorize", "GET HEAD POST", "", "open", 64, ""},
+	{"/token", "POST", "clients", "api", 64, ""},
+	{"/userinfo", "GET HEAD POST", "clients", "api", 16, ""},
+	{"/introspect", "POST", "", "api", 32, ""},
+	{"/revoke", "POST", "clients", "api", 32, ""},
+	{"/logout", "GET HEAD POST", "", "open", 64, ""},
+	{"/login", "GET HEAD POST", "", "page", 16, ""},
+	{"/code", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
+	{"/consent", "GET HEAD POST", "", "page", 16, "400"},
+	{"/recovery-code", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
+	{"/passkey", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
+	{"/continue", "GET HEAD", "", "page", 0, "400"},
+	{"/webauthn/get/options", "POST", "", "fetch", 16, ""},
+	{"/webauthn/get", "POST", "", "fetch", 64, ""},
+	{"/webauthn/create/options", "POST", "", "fetch", 16, "stale"},
+	{"/webauthn/create", "POST", "", "fetch", 64, "stale"},
+	{"/account", "GET HEAD", "", "page", 0, "/login?to=/account"},
+	{"/account/sessions", "GET HEAD POST", "", "page", 16, "/login?to=/account/sessions"},
+	{"/account/apps", "GET HEAD POST", "", "page", 16, "/login?to=/account/apps"},
+	{"/account/activity", "GET HEAD", "", "page", 0, "/login?to=/account/activity"},
+	{"/account/passkeys", "GET HEAD POST", "", "page", 16, "/login?to=/account/passkeys"},
+	{"/account/totp", "GET HEAD POST", "", "page", 16, "/login?to=/account/totp"},
+	{"/account/recovery-codes", "GET HEAD POST", "", "page", 16, "/login?to=/account/recovery-codes"},
+	{"/account/password", "GET HEAD POST", "", "page", 16, "/login?to=/account/password"},
+	{"/account/settings", "GET HEAD POST", "", "page", 16, "/login?to=/account/settings"},
+	{"/account/export", "GET HEAD", "", "page", 0, "/login?to=/account/export"},
+	{"/not-me", "GET HEAD POST", "", "page", 16, "400"},
+	{"/recover", "GET HEAD POST", "", "page", 16, ""},
+	{"/recover/go", "GET HEAD POST", "", "page", 16, "400"},
+	{"/recover/show", "POST", "", "page", 16, "400"},
+	{"/recover/cancel", "POST", "", "page", 16, "400"},
+	{"/recover/set", "POST", "", "page", 16, "400"},
+	{"/dev/outbox", "GET HEAD", "", "page", 0, "404"},
+	{"/", "GET HEAD", "", "page", 0, "/account"},
+	{"/.well-known/webauthn", "GET HEAD", "", "public", 0, ""},
+	{"/.well-known/passkey-endpoints", "GET HEAD", "", "public", 0, ""},
+	{"/.well-known/change-password", "GET HEAD", "", "public", 0, "/account/password"},
+	{"/healthz", "GET HEAD", "", "public", 0, ""},
+	{"/static/", "GET HEAD", "", "public", 0, "404"},
+}
+
+// TestSurfaceIsWhole: the table here is the one in web/routes.go, which is read as source: an endpoint without a row is
+// an endpoint that nobody attacks.
+func TestSurfaceIsWhole(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../web/routes.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]string{"meta.PathAuthorize": meta.PathAuthorize, "meta.PathToken": meta.PathToken, "meta.PathUserInfo": meta.PathUserInfo,
+		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout,
+		"static.Prefix": static.Prefix, "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
+	text := func(e ast.Expr) string {
+		switch x := e.(type) {
+		case *ast.BasicLit:
+			return strings.Trim(x.Value, `"`)
+		case *ast.BinaryExpr:
+			return x.X.(*ast.BasicLit).Value // n * kb
+		case *ast.SelectorExpr:
+			name := x.X.(*ast.Ident).Name + "." + x.Sel.Name
+			if v, ok := named[name]; ok {
+				return v
+			}
+			t.Errorf("%s has no row: say here what it is", name)
+			return name
+		case *ast.Ident:
+			if v, ok := named[x.Name]; ok {
+				return v
+			}
+			return x.Name
+		}
+		return "?"
+	}
+	rows := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		lit, ok := n.(*ast.CompositeLit)
+		if !ok || lit.Type != nil || len(lit.Elts) < 5 {
+			return true
+		}
+		path := strings.TrimSuffix(text(lit.Elts[0]), "{$}")
+		if !strings.HasPrefix(path, "/") {
+			return true
+		}
+		rows++
+		got := fmt.Sprint(text(lit.Elts[1]), " | ", text(lit.Elts[2]), " | ", text(lit.Elts[3]), " | ", text(lit.Elts[4]))
+		i := slices.IndexFunc(surface, func(r endpoint) bool { return r.path == path })
+		if i < 0 {
+			t.Errorf("%s has no row", path)
+			return true
+		}
+		if r := surface[i]; got != fmt.Sprint(r.methods, " | ", r.face, " | ", r.cors, " | ", r.kb) {
+			t.Errorf("%s is %s, and the row says otherwise", path, got)
+		}
+		return true
+	})
+	if rows != len(surface) || rows < 40 {
+		t.Errorf("%d routes, %d rows", rows, len(surface))
+	}
 }
 
 func TestMethods(t *testing.T) {
@@ -99,17 +208,36 @@ func TestSizes(t *testing.T) {
 		v := visit(t, plain())
 		v.signIn("cat")
 		if strings.Contains(row.methods, "POST") {
-			for name, body := range map[string]string{"one value": "x=" + big, "one name": big, "many": many + many + many + many, "escapes": strings.Repeat("%ff", 100_000), "broken": strings.Repeat("%", 100_000)} {
+			kind := "application/x-www-form-urlencoded"
+			if row.face == "fetch" {
+				kind = "application/json"
+			}
+			h := http.Header{"Content-Type": {kind}, "Sec-Fetch-Site": {"same-origin"}}
+			if row.face == "api" && row.path != "/userinfo" {
+				maps.Copy(h, basic("svc"))
+			}
+			for name, body := range map[string]string{"one value": "x=" + big, "one name": big, "many": many + many + many + many, "escapes": strings.Repeat("%ff", 100_000), "broken": strings.Repeat("%", 100_000), "JSON": `{"x":"` + big + `"}`, "deep": strings.Repeat("[", 100_000)} {
 				begun := time.Now()
-				r := v.do(http.MethodPost, row.path, body, map[bool]http.Header{true: basic("svc")}[strings.HasPrefix(row.cors, "cl") || row.path == "/introspect"])
+				r := v.do(http.MethodPost, row.path, body, h)
 				if r.StatusCode < 400 || r.StatusCode >= 500 {
 					t.Errorf("%s %s: %d", row.path, name, r.StatusCode)
 				}
-				if (row.path == "/token" || row.path == "/login" || row.path == "/authorize") && name == "one value" && r.StatusCode != http.StatusRequestEntityTooLarge {
-					t.Errorf("%s %s: %d, want 413", row.path, name, r.StatusCode)
-				}
 				if took := time.Since(begun); took > 5*time.Second {
 					t.Errorf("%s %s took %v", row.path, name, took)
+				}
+			}
+			// One byte more than is allowed is told so; what is allowed is read.
+			fill := func(n int) string {
+				if row.face == "fetch" {
+					return `{"x":"` + strings.Repeat("a", n-8) + `"}`
+				}
+				return "x=" + strings.Repeat("a", n-2)
+			}
+			const unread = " /userinfo " // refused before its body is looked at
+			for over, want := range map[int]bool{0: false, 1: true} {
+				r := v.do(http.MethodPost, row.path, fill(row.kb<<10+over), h)
+				if got := r.StatusCode == http.StatusRequestEntityTooLarge; got != want && !strings.Contains(unread, " "+row.path+" ") {
+					t.Errorf("%s, %d bytes over its limit: %d", row.path, over, r.StatusCode)
 				}
 			}
 		}
@@ -117,6 +245,99 @@ func TestSizes(t *testing.T) {
 			v.get(row.path + q) // quiet looks at the answer
 		}
 		v.do(http.MethodGet, row.path, "", http.Header{"Cookie": {strings.Repeat("sid=x; ", 2000)}, "Accept-Language": {strings.Repeat("en-US,", 2000)}, "Authorization": {strings.Repeat("x", 2000)}})
+	}
+}
+
+// TestElsewhere: no form and no script of another site reaches a page of ours, and none without the token of our page;
+// whatever the session. ATTACKS A24.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	v := visit(t, plain())
+	v.signIn("dan")
+	csrf := fields(v.get("/account/settings")).Get("csrf")
+	for _, row := range surface {
+		if !strings.Contains(row.methods, "POST") || row.face != "page" && row.face != "fetch" {
+			continue
+		}
+		body, h := url.Values{"csrf": {csrf}}.Encode(), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+		if row.face == "fetch" {
+			body, h = `{"to":"/account/passkeys"}`, http.Header{"Content-Type": {"application/json"}, "X-Csrf": {csrf}}
+		}
+		for name, from := range map[string]http.Header{"cross-site": {"Sec-Fetch-Site": {"cross-site"}}, "same-site": {"Sec-Fetch-Site": {"same-site"}},
+			"origin": {"Origin": {"https://evil.example"}}, "null": {"Origin": {"null"}}} {
+			maps.Copy(from, h)
+			if r := v.do(http.MethodPost, row.path, body, from); r.StatusCode != http.StatusForbidden {
+				t.Errorf("%s from %s: %d", row.path, name, r.StatusCode)
+			}
+		}
+		h.Set("Sec-Fetch-Site", "same-origin")
+		for _, token := range []string{"", "x", csrf[1:] + "A"} {
+			if row.face == "fetch" {
+				h.Set("X-Csrf", token)
+			} else {
+				body = url.Values{"csrf": {token}, "rename": {"x"}, "delete": {"x"}, "create": {"1"}, "remove": {"1"}, "others": {"1"}, "lang": {"zh-CN"}}.Encode()
+			}
+			r := v.do(http.MethodPost, row.path, body, h)
+			nothing := row.alone == "400" && r.StatusCode == http.StatusBadRequest || // no interaction, or no recovery, to which the form could belong
+				strings.HasSuffix(row.path, "code") && r.Header.Get("Location") == row.alone // and no sign-in that waits for one
+			if r.StatusCode != http.StatusForbidden && !nothing {
+				t.Errorf("%s with the token %q: %d %s", row.path, token, r.StatusCode, r.Header.Get("Location"))
+			}
+		}
+		if row.face == "fetch" { // what a form can send is no JSON
+			for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""} {
+				h.Set("Content-Type", kind)
+				h.Set("X-Csrf", csrf)
+				no(t, v.do(http.MethodPost, row.path, body, h), "expired", http.StatusBadRequest)
+			}
+		}
+	}
+	if !v.signedIn() || v.cookie("lang") != "" {
+		t.Error("something was done")
+	}
+	page := fields(v.get("/account/settings"))
+	if r := v.submit("/account/settings", with(page, "lang", "zh-CN")); r.StatusCode != http.StatusSeeOther || v.cookie("lang") != "zh-CN" {
+		t.Errorf("the form of our page: %d", r.StatusCode)
+	}
+}
+
+// TestAlone: without a session.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	v := visit(t, plain())
+	page := fields(v.get("/login"))
+	for _, row := range surface {
+		if row.face == "api" || row.face == "open" {
+			continue
+		}
+		if row.face == "fetch" {
+			r := v.ask(row.path, page, map[string]any{"handle": "x", "response": map[string]any{}})
+			switch {
+			case row.alone != "":
+				no(t, r, row.alone, http.StatusForbidden)
+			case row.path == "/webauthn/get":
+				no(t, r, "rejected", http.StatusUnauthorized)
+			case r.StatusCode != http.StatusOK:
+				t.Errorf("%s: %d %s", row.path, r.StatusCode, r.body)
+			}
+			continue
+		}
+		for _, m := range strings.Fields(row.methods) {
+			r := v.do(m, row.path, map[bool]string{true: page.Encode()}[m == "POST"], http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"same-origin"}})
+			got := r.Header.Get("Location")
+			if got == "" && r.StatusCode >= 400 {
+				got = fmt.Sprint(r.StatusCode)
+			}
+			if m == "POST" && row.alone == "" {
+				continue // their forms have tests of their own
+			}
+			if got != row.alone && !(m == "POST" && row.alone == "400" && got == "403") {
+				t.Errorf("%s %s comes to %q, want %q", m, row.path, got, row.alone)
+			}
+		}
+	}
+	if v.signedIn() {
+		t.Error("signed in")
 	}
 }
 

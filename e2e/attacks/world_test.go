@@ -25,10 +25,15 @@ import (
 	"github.com/postern-id/postern/e2e/harness"
 )
 
+// deafMail is a mail server that never answers: what people are told is tried, and on record.
+var deafMail = map[string]string{"mail.host": "127.0.0.1", "mail.port": "1", "mail.security": "none", "mail.from": "no-reply@postern.test"}
+
 // The servers are shared by all tests: plain is over http; secure is over TLS, knows countries, and has codes of ten seconds.
 var (
-	house  = &keeper{}
-	plain  = sync.OnceValue(func() *harness.Server { return start(harness.Options{Engine: harness.SQLite, Seed: seed}) })
+	house = &keeper{}
+	plain = sync.OnceValue(func() *harness.Server {
+		return start(harness.Options{Engine: harness.SQLite, Seed: seed, Config: deafMail})
+	})
 	secure = sync.OnceValue(func() *harness.Server {
 		return start(harness.Options{Engine: harness.SQLite, Seed: seed, TLS: true, Config: map[string]string{
 			"geo.file": geoFile(house.TempDir()), "tokens.code": "10s"}})
@@ -195,10 +200,12 @@ var seed = func() string {
 		},
 	}
 	var users []object
-	for _, name := range []string{"ann", "bob", "cat", "dan", "eve", "fay", "target", "sprayed1", "sprayed2", "geo-pwd"} {
+	for _, name := range []string{"ann", "bob", "cat", "dan", "eve", "fay", "target", "sprayed1", "sprayed2", "geo-pwd",
+		"h1a", "h1b", "h1c", "h2a", "h2b", "h3a", "h3b", "h4a", "h4b", "h5a", "h5b", "h9a", "h9b", "h9c", "h9d", "h10a", "h10b", "h10c", "h11a", "h11b",
+		"h15", "h15b", "h15c", "h15d", "h16", "h17", "i1", "i3", "i8p"} {
 		users = append(users, object{"username": name, "email": name + "@people.test", "password": password, "name": strings.ToUpper(name)})
 	}
-	for _, name := range []string{"tia", "tom", "tess", "geo-otp", "geo-new"} {
+	for _, name := range []string{"tia", "tom", "tess", "geo-otp", "geo-new", "h17b", "i8"} {
 		users = append(users, object{"username": name, "email": name + "@people.test", "password": password, "totp_secret": totpSecret})
 	}
 	doc["users"] = users
