@@ -15,7 +15,12 @@ import (
 // ErrLink says that a link is not one of ours, too old, or used already.
 var ErrLink = errors.New("notify: no such link")
 
-const linkKind = "notify.link"
+const (
+	linkKind   = "notify.link"
+	signInKind = "notify.signin"
+	// signInMemory is how long it is known which sign-ins were disowned.
+	signInMemory = 90 * 24 * time.Hour
+)
 
 // About is what a message was about, for who says that it was not them.
 type About struct {
@@ -67,18 +72,57 @@ func (s *Service) Disown(ctx context.Context, secret string, env ident.Env) (Abo
 	if err != nil {
 		return About{}, err
 	}
+	if err := s.answered(ctx, "notice.disowned", about, env); err != nil {
+		return About{}, err
+	}
+	sealed, err := s.o.Ephemeral.Take(ctx, store.KeyOf(linkKind, secret))
+	return s.about(sealed, err)
+}
+
+// DisownSignIn is Disown for who says on their own pages that the sign-in about (User, Session, At) was not them. Each can
+// be disowned once: ErrLink.
+func (s *Service) DisownSignIn(ctx context.Context, about About, env ident.Env) error {
+	key := store.KeyOf(signInKind, fmt.Sprintf("%s\x00%s\x00%d", about.User, about.Session, about.At.UnixMicro()))
+	if _, err := s.o.Ephemeral.Get(ctx, key); !errors.Is(err, store.ErrNotFound) {
+		if err == nil {
+			err = ErrLink
+		}
+		return err
+	}
+	if err := s.answered(ctx, "notice.disowned", about, env); err != nil {
+		return err
+	}
+	err := s.o.Ephemeral.Put(ctx, key, []byte{1}, s.o.Now().Add(signInMemory))
+	if errors.Is(err, store.ErrExists) {
+		return ErrLink
+	}
+	if err != nil {
+		return fmt.Errorf("notify: disown: %w", err)
+	}
+	return nil
+}
+
+// OwnSignIn notes that the person says of the sign-in about that it was them: nobody need ask again.
+func (s *Service) OwnSignIn(ctx context.Context, about About, env ident.Env) error {
+	return s.answered(ctx, "notice.confirmed", about, env)
+}
+
+// answered records what the person said of what happened.
+func (s *Service) answered(ctx context.Context, typ string, about About, env ident.Env) error {
 	e := audit.Event{
-		Type: "notice.disowned", Outcome: audit.OK, Actor: "user", User: about.User, Session: about.Session, Device: env.Device,
-		Agent: env.UserAgent, Request: env.RequestID, Reason: string(about.Kind), Data: map[string]string{"message": about.ID},
+		Type: typ, Outcome: audit.OK, Actor: "user", User: about.User, Session: about.Session, Device: env.Device,
+		Agent: env.UserAgent, Request: env.RequestID, Reason: string(about.Kind), Data: map[string]string{"since": about.At.UTC().Format(time.RFC3339)},
+	}
+	if about.ID != "" {
+		e.Data["message"] = about.ID
 	}
 	if env.IP.IsValid() {
 		e.IP = env.IP.String()
 	}
 	if err := s.o.Audit.Record(ctx, e); err != nil {
-		return About{}, fmt.Errorf("notify: disown: %w", err)
+		return fmt.Errorf("notify: %s: %w", typ, err)
 	}
-	sealed, err := s.o.Ephemeral.Take(ctx, store.KeyOf(linkKind, secret))
-	return s.about(sealed, err)
+	return nil
 }
 
 func (s *Service) about(sealed []byte, err error) (About, error) {

@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"io"
 	"net/mail"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
 
@@ -110,7 +112,7 @@ type Sealer interface {
 type Render func(m Message, link string) (subject, text, html string, err error)
 
 // Options are what a Service stands on. All must be set, except Transport (then messages stay in the outbox, where the
-// development page shows them) and Rand (crypto/rand).
+// development page shows them), Rand (crypto/rand) and Country.
 type Options struct {
 	Store       Store
 	Sealer      Sealer
@@ -120,10 +122,11 @@ type Options struct {
 	Audit       audit.Recorder
 	Now         func() time.Time
 	Rand        io.Reader
-	BaseURL     string // https://host, of the links
-	NotMePath   string // /not-me?t=, before the secret
-	RecoverPath string // /recover/go?t=, before the secret
-	From        string // address, with or without a name
+	Country     func(netip.Addr) string // ISO 3166-1 alpha-2, or "" where that is not known; nil knows none
+	BaseURL     string                  // https://host, of the links
+	NotMePath   string                  // /not-me?t=, before the secret
+	RecoverPath string                  // /recover/go?t=, before the secret
+	From        string                  // address, with or without a name
 }
 
 // Service tells.
@@ -243,7 +246,10 @@ func (s *Service) nothing(ctx context.Context, id string, now time.Time) error {
 
 // Recovery tells u the news of a recovery of their account; it is what authn.Options.TellRecovery wants.
 func (s *Service) Recovery(ctx context.Context, u authn.User, n authn.RecoveryNews) error {
-	data := map[string]string{}
+	data := map[string]string{Device: sessions.FamilyOf(n.Env.UserAgent)}
+	if s.o.Country != nil && n.Env.IP.IsValid() {
+		data[Country] = s.o.Country(n.Env.IP)
+	}
 	if n.Secret != "" {
 		data[Secret] = n.Secret
 	}

@@ -11,6 +11,7 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -248,9 +249,49 @@ func TestDisown(t *testing.T) {
 	}
 }
 
+// A sign-in is disowned once, whoever asks at the same time, and the trail says so first.
+func TestDisownSignIn(t *testing.T) {
+	o := newOffice(t, nil)
+	about := notify.About{User: "u-ann", Session: "s-1", At: o.clock.Now()}
+	o.trail.Down(true)
+	if err := o.DisownSignIn(ctx, about, ident.Env{}); err == nil {
+		t.Error("disowned without a trail")
+	}
+	o.trail.Down(false)
+	var wg sync.WaitGroup
+	won := make([]bool, 12)
+	for i := range won {
+		wg.Go(func() { won[i] = o.DisownSignIn(ctx, about, ident.Env{}) == nil })
+	}
+	wg.Wait()
+	if n := len(slices.DeleteFunc(won, func(w bool) bool { return !w })); n != 1 {
+		t.Errorf("%d disowned it", n)
+	}
+	o.trail.Events()
+	if err := o.DisownSignIn(ctx, about, ident.Env{}); !errors.Is(err, notify.ErrLink) {
+		t.Errorf("again: %v", err)
+	}
+	if types := o.types(); len(types) != 0 {
+		t.Errorf("what was refused is in the trail: %v", types)
+	}
+	other := about
+	other.At = about.At.Add(time.Hour) // the same session, raised later
+	if err := o.DisownSignIn(ctx, other, ident.Env{}); err != nil {
+		t.Error(err)
+	}
+	if err := o.OwnSignIn(ctx, about, ident.Env{}); err != nil {
+		t.Error(err)
+	}
+	if types := o.types(); !slices.Equal(types, []string{"notice.disowned", "notice.confirmed"}) {
+		t.Errorf("%v", types)
+	}
+}
+
 // Each step of a recovery is told; what would lead nowhere any more is not.
 func TestRecoveryNews(t *testing.T) {
-	o := newOffice(t, nil)
+	o := newOffice(t, func(o *office) {
+		o.opts.Country = func(ip netip.Addr) string { return map[string]string{"192.0.2.7": "DE"}[ip.String()] }
+	})
 	ready := o.clock.Now().Add(24 * time.Hour)
 	tell := func(n authn.RecoveryNews) {
 		t.Helper()
@@ -259,7 +300,12 @@ func TestRecoveryNews(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tell(authn.RecoveryNews{Step: authn.RecoveryRequested, Secret: "s1", ReadyAt: ready})
+	chrome := ident.Env{IP: netip.MustParseAddr("192.0.2.7"), UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"}
+	tell(authn.RecoveryNews{Step: authn.RecoveryRequested, Secret: "s1", ReadyAt: ready, Env: chrome})
+	messages, _, err := o.Outbox(ctx, 1)
+	if err != nil || messages[0].Data[notify.Device] != "Chrome on Windows" || messages[0].Data[notify.Country] != "DE" {
+		t.Errorf("where it was asked for: %v %v", messages, err)
+	}
 	tell(authn.RecoveryNews{Step: authn.RecoveryOpened, Secret: "s1", ReadyAt: ready})
 	o.tick(t, 1) // the other has time
 	_, bodies := parts(t, o.server.Mails()[0].Data)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
-	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 	"github.com/postern-id/postern/web/pages"
@@ -58,13 +56,17 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	events, _, err := s.events(r, u.ID, s.opt.Now().Add(time.Minute), 5)
+	events, _, err := s.events(r, sess, pages.Filter{}, s.opt.Now().Add(time.Minute), 5)
 	if err != nil {
 		return err
 	}
 	v := pages.Overview{Account: s.account(r, u), Username: u.Username, Email: u.Email, Passkeys: factors.Passkeys, Password: factors.Password,
 		NoPassword: !s.opt.Passwords, TOTP: factors.OTP, Sessions: len(list), Apps: len(apps), Recent: events}
 	if v.CodesLeft, v.CodesOf, err = s.opt.Authn.RecoveryCodesLeft(ctx, u.ID); err != nil {
+		return err
+	}
+	v.StopCSRF = s.csrf(r, aboutNotMe)
+	if v.Alerts, err = s.alerts(r, sess, factors); err != nil {
 		return err
 	}
 	return s.answer(w, r, http.StatusOK, v, nil)
@@ -213,52 +215,4 @@ func (s *Server) withdraw(w http.ResponseWriter, r *http.Request, here *sessions
 		return err
 	}
 	return s.to(w, "/account/apps?done="+string(pages.DoneWithdrawn))
-}
-
-// activity is /account/activity, by cursor.
-func (s *Server) activity(w http.ResponseWriter, r *http.Request) error {
-	sess, u, err := s.owner(w, r)
-	if sess == nil || err != nil {
-		return err
-	}
-	before := s.opt.Now().Add(time.Minute)
-	if us, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64); err == nil && us > 0 {
-		before = time.UnixMicro(us)
-	}
-	const size = 50
-	events, last, err := s.events(r, u.ID, before, size)
-	if err != nil {
-		return err
-	}
-	v := pages.Activity{Account: s.account(r, u), Events: events}
-	if len(events) == size {
-		v.Older = s.base.Path + "/account/activity?before=" + strconv.FormatInt(last.UnixMicro(), 10)
-	}
-	return s.answer(w, r, http.StatusOK, v, nil)
-}
-
-func (s *Server) events(r *http.Request, user ident.UserID, before time.Time, limit int) (out []pages.Event, last time.Time, err error) {
-	entries, err := s.opt.History.AuditOfUser(r.Context(), user, before, limit)
-	if err != nil {
-		return nil, last, err
-	}
-	for _, e := range entries {
-		var ev audit.Event
-		if err := json.Unmarshal(e.Body, &ev); err != nil {
-			return nil, last, err
-		}
-		last = e.At
-		pe := pages.Event{Type: ev.Type, Outcome: string(ev.Outcome), At: e.At, Device: sessions.FamilyOf(ev.Agent), Country: ev.Data["country"], IP: ev.IP, Action: ev.Data["action"]}
-		if strings.HasPrefix(ev.Type, "session.") {
-			pe.Device = ev.Agent // sessions keep the family only
-		}
-		if ev.Type == "risk.decided" && ev.Reason == string(riskstep.ReasonAction) && pe.Action == riskstep.StepUp.String() {
-			pe.Outcome = string(audit.OK) // an application asked for more: nothing was unusual
-		}
-		if c, err := s.opt.Registry.Client(ev.Client); err == nil {
-			pe.App = c.DisplayName(string(s.language(r, "")))
-		}
-		out = append(out, pe)
-	}
-	return out, last, nil
 }

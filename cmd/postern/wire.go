@@ -304,7 +304,12 @@ func (h *house) theNotices(ctx context.Context) (*notify.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := notify.Options{Store: h.db, Sealer: sealer, Ephemeral: h.ephemeral(), Render: words, Audit: journal, Now: clock, Rand: random,
+	risk, err := h.theRisk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := notify.Options{Country: func(ip netip.Addr) string { return risk.Locate(ip).Country },
+		Store: h.db, Sealer: sealer, Ephemeral: h.ephemeral(), Render: words, Audit: journal, Now: clock, Rand: random,
 		BaseURL: h.cfg.Issuer}
 	if m := h.cfg.Mail; m.Host != "" {
 		o.From, o.Transport = m.From, smtp(m)

@@ -12,12 +12,14 @@ type eventList struct {
 func newEventList(now time.Time, es []Event) eventList {
 	l := eventList{Now: now, Events: make([]Event, 0, len(es))}
 	for _, e := range es {
-		if !inner[e.Type] || worry(e) {
+		if shown(e) {
 			l.Events = append(l.Events, e)
 		}
 	}
 	return l
 }
+
+func shown(e Event) bool { return !inner[e.Type] || worry(e) }
 
 // inner are the types of events that accompany what a person does and say nothing to them, unless they went wrong.
 var inner = map[string]bool{
@@ -29,6 +31,8 @@ var inner = map[string]bool{
 	"risk.decided":      true,
 	"grant.created":     true,
 	"token.issued":      true,
+	"risk.unlearned":    true,
+	"recovery.restored": true,
 }
 
 // eventKeys are the words for what the audit trail calls Type, or Type and Action.
@@ -36,6 +40,7 @@ var eventKeys = map[string]string{
 	"session.started":        "act.signin",
 	"session.raised":         "act.confirmed",
 	"session.ended":          "act.signout",
+	"session.all_ended":      "act.allout",
 	"password.failed":        "act.failed",
 	"password.changed":       "act.password",
 	"otp.failed":             "act.codefailed",
@@ -56,6 +61,7 @@ var eventKeys = map[string]string{
 	"recovery.cancelled":     "act.recoverycancelled",
 	"recovery.done":          "act.recoverydone",
 	"notice.disowned":        "act.notme",
+	"notice.confirmed":       "act.me",
 	"data.exported":          "act.exported",
 	"risk.decided":           "act.unusual",
 	"risk.decided/deny":      "act.blocked",

@@ -82,6 +82,16 @@ var passkeys = []Passkey{
 
 var passkeySignal = Signal{RPID: "localhost", UserID: "dQ", Accepted: []string{"cGsx", "cGsy"}, Name: "lin", DisplayName: `Lin "L" Wei`}
 
+var someAlerts = []Alert{
+	{What: AlertRecovery, Until: now.Add(24 * time.Hour)},
+	{What: AlertSignIn, Path: "/not-me?s=x&at=1", Context: Context{Device: "Chrome on Windows", Country: "DE", At: now.Add(-time.Hour)}},
+	{What: AlertSignIn, NewPlace: true, Path: "/not-me?s=y&at=2", Context: Context{Country: "SG", At: now.Add(-2 * time.Hour)}},
+	{What: AlertReported, Path: "/account/password"},
+	{What: AlertAdded, Name: "Work <laptop>", Path: "/account/passkeys"},
+	{What: AlertSuspect, Name: "Blue key", Path: "/account/passkeys"},
+	{What: AlertFailed, Count: 7, Path: "/account/activity?outcome=bad"},
+}
+
 var recoveryCodes = strings.Fields("7KQM-2XVB 9DFT-H4PW C3NR-8ZJY V6GS-QA5E 2MXK-T9BD W8HP-4RFC J5ZN-Y7VG EQ3A-6SMK B2TX-D9WH P4FR-C8NJ")
 
 // states are all pages in all the states that a person can meet.
@@ -158,7 +168,7 @@ var states = []struct {
 	{"error-usedlink", Error{Kind: UsedLink}},
 	{"error-stale", Error{Kind: Stale}},
 	{"overview-fine", Overview{Account: Account{CSRF: "x", Name: "Lin Wei", Done: DoneTOTP}, Username: "lin", Email: "lin@demo.test", Passkeys: 2, NoPassword: true, TOTP: true, CodesLeft: 9, CodesOf: 10, Sessions: 1}},
-	{"overview-alerts", Overview{Account: account, Username: "lin", Passkeys: 1, Password: true, CodesLeft: 2, CodesOf: 10, Alerts: 3, Sessions: 3, Apps: 1, Recent: events[3:6]}},
+	{"overview-alerts", Overview{Account: account, Username: "lin", Passkeys: 1, Password: true, CodesLeft: 2, CodesOf: 10, StopCSRF: "y", Alerts: someAlerts, Sessions: 3, Apps: 1, Recent: events[3:6]}},
 	{"passkeys", Passkeys{Account: account, Passkeys: passkeys, Signal: passkeySignal}},
 	{"passkeys-none", Passkeys{Account: account}},
 	{"passkeys-only", Passkeys{Account: Account{CSRF: "x", Name: "lin", Done: DoneRenamed}, Passkeys: []Passkey{{ID: "cGsx", Name: "Work laptop", AddedAt: now, Only: true, Synced: true}}, Full: true}},
@@ -214,5 +224,9 @@ var states = []struct {
 	}}},
 	{"apps-done", Apps{Account: Account{CSRF: "x", Name: "lin", Done: DoneWithdrawn}}},
 	{"activity", Activity{Account: account, Events: events, Older: "/older?before=1795000000"}},
+	{"activity-filtered", Activity{Account: account, Filter: Filter{Kind: KindSignIn, Outcome: OutcomeBad}, Events: []Event{{Type: "session.started", Outcome: "ok", At: now, Device: "Chrome on Windows", Report: "/not-me?s=x&at=1"}}}},
+	{"activity-none", Activity{Account: account, Filter: Filter{Outcome: OutcomeBad}}},
+	{"overview-recovery", Overview{Account: account, Passkeys: 2, CodesLeft: 9, CodesOf: 10, Alerts: someAlerts[:1]}},
+	{"notme-mine", NotMe{Form: form, What: MailNewDevice, Account: "lin", Mine: true, Context: Context{Device: "Chrome on Windows", At: now}}},
 	{"activity-empty", Activity{Account: Account{CSRF: "x", Name: "lin", Done: DoneSignedOut}}},
 }

@@ -55,6 +55,9 @@ func funcs(c *locales.Catalogue, l locales.Lang) template.FuncMap {
 		"otpauth":    otpauth,
 		"lowCodes":   lowCodes,
 		"todo":       w.todo,
+		"alert":      w.alert,
+		"kinds":      kindOptions,
+		"outcomes":   outcomeOptions,
 		"weaknesses": w.weaknesses,
 		"notice":     noticeOf,
 		"told":       w.told,
@@ -233,6 +236,8 @@ var doneKeys = map[Done]string{
 	DonePassword:  "pw.done",
 	DoneNoPass:    "pw.removed",
 	DoneSettings:  "set.done",
+	DoneStopped:   "alert.stopped",
+	DoneOwned:     "alert.owned",
 }
 
 func (w words) done(d Done) string {

@@ -110,11 +110,13 @@ func faults(page string) (bad []string) {
 			}
 		case "form":
 			action, _ := attr(n, "action")
-			if m, _ := attr(n, "method"); m != "post" || !strings.HasPrefix(action, "/") || strings.HasPrefix(action, "//") {
+			m, _ := attr(n, "method")
+			if m != "post" && m != "get" || !strings.HasPrefix(action, "/") || strings.HasPrefix(action, "//") {
 				say("form", m, action)
 			}
-			if !slices.ContainsFunc(slices.Collect(n.Descendants()), func(d *html.Node) bool { v, _ := attr(d, "name"); return v == "csrf" }) {
-				say("form without csrf")
+			token := slices.ContainsFunc(slices.Collect(n.Descendants()), func(d *html.Node) bool { v, _ := attr(d, "name"); return v == "csrf" })
+			if token != (m == "post") { // what is sent by GET stands in the address
+				say("form", m, "with or without a token")
 			}
 		}
 	}

@@ -135,7 +135,7 @@ func TestWhatAPageSays(t *testing.T) {
 		{"unknown kind is ours", frame(locales.English), Error{Kind: 200}, []string{"Something went wrong on our side"}, nil},
 		{"device in words", frame(locales.Chinese), someSessions, []string{"Windows上的Chrome"}, nil},
 		{"inner workings are left out", frame(locales.English), Activity{Events: events}, []string{"Sign-in blocked", "Sign-in failed"}, []string{"token.issued"}},
-		{"a question is no block", frame(locales.English), Activity{Events: []Event{{Type: "risk.decided", Outcome: "denied", At: now}}}, []string{"Extra check"}, []string{"blocked"}},
+		{"a question is no block", frame(locales.English), Activity{Events: []Event{{Type: "risk.decided", Outcome: "denied", At: now}}}, []string{"Extra check"}, []string{"Sign-in blocked"}},
 		{"of what an operator did no place is claimed", frame(locales.English), Activity{Events: []Event{{Type: "user.updated", Outcome: "ok", At: now}}}, []string{"Account details changed"}, []string{"Unknown location"}},
 		{"only inner workings, but older ones", frame(locales.English), Activity{Events: events[4:5], Older: "/x"}, []string{"Older activity"}, []string{"No activity"}},
 		{"event without words is shown by type", frame(locales.English), Activity{Events: []Event{{Type: "a.b", At: now}}}, []string{"Account event: a.b"}, nil},

@@ -33,6 +33,8 @@ const (
 	DonePassword  Done = "password"  // changed or set
 	DoneNoPass    Done = "nopass"    // password removed
 	DoneSettings  Done = "settings"  // language and theme
+	DoneStopped   Done = "stopped"   // a recovery
+	DoneOwned     Done = "owned"     // a sign-in was theirs
 )
 
 // DoneOf returns the success that a query parameter names; NothingDone where it names none.
@@ -54,10 +56,35 @@ type Overview struct {
 	TOTP       bool // has an authenticator app
 	CodesLeft  int  // recovery codes
 	CodesOf    int
-	Alerts     int // sign-ins that failed or were blocked in the last 30 days
+	Alerts     []Alert // what is to be looked at now, the most urgent first
+	StopCSRF   string  // for the button that stops a recovery
 	Sessions   int
 	Apps       int
 	Recent     []Event // the latest few
+}
+
+// AlertKind is what an Alert is about.
+type AlertKind string
+
+// Alerts. Each says one thing that the owner should do now.
+const (
+	AlertRecovery AlertKind = "recovery" // somebody recovers the account: with Until. It posts decision=stop, csrf to /not-me
+	AlertSignIn   AlertKind = "signin"   // a new device, or NewPlace, that nobody answered for: with Context
+	AlertReported AlertKind = "reported" // the owner said that something was not them, and the password is still the same
+	AlertAdded    AlertKind = "added"    // a passkey (Name) was added while somebody else may have been in
+	AlertSuspect  AlertKind = "suspect"  // the counter of a passkey (Name) went back
+	AlertFailed   AlertKind = "failed"   // Count sign-ins failed or were blocked in the last 7 days
+)
+
+// Alert is one of them.
+type Alert struct {
+	What     AlertKind
+	Path     string    // below Base, where it is looked at; AlertRecovery has a button instead
+	Until    time.Time // when the recovery can be finished; zero: it was not begun yet
+	Context  Context
+	NewPlace bool
+	Name     string
+	Count    int
 }
 
 // Sessions is /account/sessions. Forms post session=ID, or others=1 for all but this one.
@@ -116,9 +143,10 @@ type App struct {
 	Used    time.Time // zero: unknown
 }
 
-// Activity is /account/activity.
+// Activity is /account/activity. Its form gets kind and outcome of Filter.
 type Activity struct {
 	Account
+	Filter Filter
 	Events []Event // newest first
 	Older  string  // path and query of the next page; "" on the last one
 }
@@ -135,4 +163,5 @@ type Event struct {
 	Country string
 	IP      string
 	App     string
+	Report  string // path where its owner says that it was not them; "" where there is nothing to say
 }

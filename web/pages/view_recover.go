@@ -3,9 +3,10 @@ package pages
 import "time"
 
 // NotMe is /not-me, where the link of a mail leads: nothing happens before the button is pressed, since scanners of mail
-// follow links. It posts csrf and Hidden.
+// follow links. It posts csrf and Hidden, with decision=mine for a sign-in that was theirs after all.
 type NotMe struct {
 	Form
+	Mine    bool     // offers to say that it was them
 	What    MailKind // which mail
 	Factor  Factor   // with mails about a factor
 	Account string

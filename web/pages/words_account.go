@@ -52,9 +52,6 @@ func (w words) todo(v Overview) (list []task) {
 	add := func(title, why, verb, path string) {
 		list = append(list, task{w.c.T(w.l, title), w.c.T(w.l, why), w.c.T(w.l, verb), path})
 	}
-	if v.Alerts > 0 {
-		list = append(list, task{w.c.N(w.l, "check.alerts", v.Alerts), w.c.T(w.l, "check.alerts.why"), w.c.T(w.l, "check.look"), "/account/activity"})
-	}
 	switch {
 	case v.Passkeys == 0:
 		add("check.passkey", "check.passkey.why", "check.create", "/account/passkeys")
@@ -71,6 +68,28 @@ func (w words) todo(v Overview) (list []task) {
 		add("check.low", "check.low.why", "check.create", "/account/recovery-codes")
 	}
 	return list
+}
+
+// alert is how an Alert reads; Path is where it is looked at, "" for a button.
+func (w words) alert(a Alert) task {
+	t := func(key string, args ...any) string { return w.c.T(w.l, key, args...) }
+	switch a.What {
+	case AlertRecovery:
+		return task{t("alert.recovery"), t("alert.recovery.why"), t("recover.cancel"), ""}
+	case AlertSignIn:
+		title := t("alert.device", w.device(a.Context.Device))
+		if a.NewPlace {
+			title = t("alert.place", w.place(a.Context.Country))
+		}
+		return task{title, t("alert.signin.why"), t("check.look"), a.Path}
+	case AlertReported:
+		return task{t("pw.title"), t("alert.reported.why"), t("acct.change"), a.Path}
+	case AlertAdded:
+		return task{t("alert.added", a.Name), t("alert.added.why"), t("check.look"), a.Path}
+	case AlertSuspect:
+		return task{t("alert.suspect", a.Name), t("alert.suspect.why"), t("check.look"), a.Path}
+	}
+	return task{w.c.N(w.l, "check.alerts", a.Count), t("check.alerts.why"), t("check.look"), a.Path}
 }
 
 // weaknesses says what is wrong with a new password, a sentence each.
