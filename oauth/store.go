@@ -95,9 +95,10 @@ type RegistryStore interface {
 	DeleteResource(ctx context.Context, id string) error
 }
 
-// Document is a client or a resource as an engine stores it.
+// Document is a client or a resource as an engine stores it. That of a client is made by Client.Document.
 type Document struct {
-	ID        string
-	JSON      []byte // at most 256 KiB; secrets in it are hashed or sealed
-	UpdatedAt time.Time
+	ID          string
+	JSON        []byte // at most 256 KiB; secrets in it are hashed or sealed
+	UpdatedAt   time.Time
+	Backchannel bool // of a client: the end of a session queues a LogoutDelivery for it
 }

@@ -166,14 +166,14 @@ func storedClient(stored []oauth.Document, id ident.ClientID) *oauth.Client {
 }
 
 func (h *house) putClient(ctx context.Context, c *oauth.Client) error {
-	doc, err := json.Marshal(c)
+	doc, err := c.Document(clock().UTC())
 	if err != nil {
 		return err
 	}
 	if err := h.record(ctx, audit.Event{Type: "client.declared", Client: c.ID}); err != nil {
 		return err
 	}
-	return h.db.PutClient(ctx, oauth.Document{ID: string(c.ID), JSON: doc, UpdatedAt: clock().UTC()})
+	return h.db.PutClient(ctx, doc)
 }
 
 func (h *house) putResource(ctx context.Context, id string, doc []byte) error {

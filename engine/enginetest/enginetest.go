@@ -45,6 +45,7 @@ type Engine interface {
 	oauth.GrantStore
 	oauth.ConsentStore
 	oauth.RegistryStore
+	oauth.LogoutStore
 }
 
 // Run examines a complete engine. open is called once for every part: it returns an empty engine that tells
@@ -62,7 +63,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 	}{
 		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
-		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts},
+		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts}, {"Logout", logoutParts},
 	} {
 		t.Run(section.name, func(t *testing.T) { sit(t, open, section.parts) })
 	}

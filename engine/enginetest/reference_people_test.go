@@ -220,6 +220,7 @@ func (m *reference) EndSession(_ context.Context, id ident.SessionID, at time.Ti
 		return g.Session == id && !m.has("EndSession leaves the grants") && !m.has("EndSession revokes before it ends") &&
 			!(g.Offline && m.has("EndSession spares offline grants"))
 	})
+	m.tell(s)
 	return true, nil
 }
 
@@ -241,6 +242,9 @@ func (m *reference) EndSessionsOf(_ context.Context, user ident.UserID, keep ide
 		out = append(out, id)
 		if !m.has("EndSessionsOf leaves the grants") {
 			m.revoke(at, reason, func(g oauth.Grant) bool { return g.Session == id })
+		}
+		if !m.has("EndSessionsOf tells no client") {
+			m.tell(s)
 		}
 	}
 	if keep == "" && !m.has("EndSessionsOf spares grants of no session") && !m.has("EndSessionsOf leaves the grants") {

@@ -47,6 +47,7 @@ type reference struct {
 	registry  int64
 	mails     []notify.Record
 	once      map[string]time.Time
+	logouts   []oauth.LogoutDelivery
 }
 
 type counted struct {

@@ -37,13 +37,14 @@ func registry(r *room[Engine]) (clients, resources []oauth.Document, rev int64) 
 func sameDocuments(r *room[Engine], what string, got, want []oauth.Document) {
 	r.Helper()
 	type doc struct {
-		ID        string
-		JSON      json.RawMessage
-		UpdatedAt time.Time
+		ID          string
+		JSON        json.RawMessage
+		UpdatedAt   time.Time
+		Backchannel bool
 	}
 	open := func(ds []oauth.Document) (out []doc) {
 		for _, d := range ds {
-			out = append(out, doc{d.ID, d.JSON, d.UpdatedAt})
+			out = append(out, doc{d.ID, d.JSON, d.UpdatedAt, d.Backchannel})
 		}
 		return out
 	}
@@ -66,7 +67,7 @@ func registryDocuments(r *room[Engine]) {
 	sameDocuments(r, "clients", clients, []oauth.Document{a, b})
 	sameDocuments(r, "resources", resources, []oauth.Document{res})
 
-	a.JSON, a.UpdatedAt = []byte(`{}`), r.clock.in(time.Hour)
+	a.JSON, a.UpdatedAt, a.Backchannel = []byte(`{}`), r.clock.in(time.Hour), true
 	must(r, r.e.PutClient(r.ctx, a))
 	res.JSON = []byte(`{"scopes":[]}`)
 	must(r, r.e.PutResource(r.ctx, res))

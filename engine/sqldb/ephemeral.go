@@ -22,6 +22,7 @@ const (
 	lockRegistry
 	lockKeys
 	lockMail
+	lockLogouts
 )
 
 var (

@@ -28,7 +28,7 @@ var (
 		WHERE user_id = $2 AND user_id <> '' AND client_id = $3 AND revoked_at = 0`)
 
 	// One statement, one snapshot; the row of the revision is there even where there are no documents.
-	qRegistry = sql(`SELECT r.rev, d.kind, d.id, d.json, d.updated_at
+	qRegistry = sql(`SELECT r.rev, d.kind, d.id, d.json, d.updated_at, d.backchannel
 		FROM revisions r LEFT JOIN documents d ON r.name = 'registry' WHERE r.name = 'registry' ORDER BY d.kind, d.id`)
 	qRegistryNext = sql(`UPDATE revisions SET rev = rev + 1 WHERE name = 'registry'`)
 	// As qRegistryNext where the document is there. It goes first, so that whoever writes to the registry waits here.
@@ -36,6 +36,9 @@ var (
 		WHERE name = 'registry' AND EXISTS (SELECT 1 FROM documents WHERE kind = $1 AND id = $2)`)
 	qPutDocument = sql(`INSERT INTO documents (kind, id, json, updated_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (kind, id) DO UPDATE SET json = excluded.json, updated_at = excluded.updated_at`)
+	// Whether a client is told by back channel stands beside its document, so that the end of a session finds it.
+	qPutClient = sql(`INSERT INTO documents (kind, id, json, updated_at, backchannel) VALUES ('client', $1, $2, $3, $4)
+		ON CONFLICT (kind, id) DO UPDATE SET json = excluded.json, updated_at = excluded.updated_at, backchannel = excluded.backchannel`)
 	qDeleteDocument       = sql(`DELETE FROM documents WHERE kind = $1 AND id = $2`)
 	qRevokeOfClient       = sql(`UPDATE grants SET revoked_at = $1, revoke_why = 'client_deleted' WHERE client_id = $2 AND revoked_at = 0`)
 	qDeleteClientConsents = sql(`DELETE FROM consents WHERE client_id = $1`)
@@ -84,7 +87,7 @@ func (db *DB) Registry(ctx context.Context) (clients, resources []oauth.Document
 		doc  oauth.Document
 	}
 	l, err := all(ctx, db, "registry", func(r *row) line {
-		return line{r.int(), r.text(), oauth.Document{ID: r.text(), JSON: r.blob(), UpdatedAt: r.time()}}
+		return line{r.int(), r.text(), oauth.Document{ID: r.text(), JSON: r.blob(), UpdatedAt: r.time(), Backchannel: r.bool()}}
 	}, qRegistry)
 	for _, d := range l {
 		rev = d.rev
@@ -105,20 +108,19 @@ func (db *DB) RegistryRevision(ctx context.Context) (int64, error) {
 
 // PutClient implements oauth.RegistryStore.
 func (db *DB) PutClient(ctx context.Context, d oauth.Document) error {
-	return db.putDocument(ctx, client, d)
+	return db.putDocument(ctx, client, d, qPutClient, d.ID, bytesOf(d.JSON), micros(d.UpdatedAt), flag(d.Backchannel))
 }
 
 // PutResource implements oauth.RegistryStore.
 func (db *DB) PutResource(ctx context.Context, d oauth.Document) error {
-	return db.putDocument(ctx, resource, d)
+	return db.putDocument(ctx, resource, d, qPutDocument, resource, d.ID, bytesOf(d.JSON), micros(d.UpdatedAt))
 }
 
-func (db *DB) putDocument(ctx context.Context, kind string, d oauth.Document) error {
+func (db *DB) putDocument(ctx context.Context, kind string, d oauth.Document, put *query, args ...any) error {
 	if len(d.JSON) > maxDocument {
 		return fmt.Errorf("sqldb: put %s: %w", kind, errTooLarge)
 	}
-	_, err := db.change(ctx, "put "+kind, newOp(qRegistryNext).
-		then(qPutDocument, kind, d.ID, bytesOf(d.JSON), micros(d.UpdatedAt)).locks(lockRegistry, ""))
+	_, err := db.change(ctx, "put "+kind, newOp(qRegistryNext).then(put, args...).locks(lockRegistry, ""))
 	return err
 }
 

@@ -93,7 +93,8 @@ func (db *DB) UpdateSession(ctx context.Context, s sessions.Session) error {
 // EndSession implements sessions.Store.
 func (db *DB) EndSession(ctx context.Context, id ident.SessionID, at time.Time, reason string) (bool, error) {
 	o := newOp(qEndSession, micros(at), reason, string(id)).
-		then(qRevokeOfSession, micros(at), reason, string(id)).locks(lockSessions, string(id))
+		then(qRevokeOfSession, micros(at), reason, string(id)).
+		then(qTellOfSession, micros(at), string(id)).locks(lockSessions, string(id))
 	n, err := db.change(ctx, "end session", o)
 	if err != nil || n > 0 {
 		return n > 0, err
@@ -116,6 +117,7 @@ func (db *DB) EndSessionsOf(ctx context.Context, user ident.UserID, keep ident.S
 	} else {
 		o.then(qRevokeOfUserExcept, micros(at), reason, string(user), string(keep))
 	}
+	o.then(qTellOfUser, micros(at), string(user))
 	if _, err := db.change(ctx, "end sessions", o); err != nil {
 		return nil, err
 	}

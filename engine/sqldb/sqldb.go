@@ -55,6 +55,7 @@ var (
 	_ oauth.GrantStore    = (*DB)(nil)
 	_ oauth.ConsentStore  = (*DB)(nil)
 	_ oauth.RegistryStore = (*DB)(nil)
+	_ oauth.LogoutStore   = (*DB)(nil)
 	_ notify.Store        = (*DB)(nil)
 )
 

@@ -47,6 +47,13 @@ func TestSweep(t *testing.T) {
 			must(db.InsertGrant(ctx, oauth.Grant{ID: ident.GrantID(fmt.Sprint("g", i)), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
 		}
 
+		must(db.PutClient(ctx, oauth.Document{ID: "told", Backchannel: true}))
+		insert("ended", time.Hour)
+		must(db.InsertGrant(ctx, oauth.Grant{ID: "ended", User: "u", Session: "ended", Client: "told", CreatedAt: now, ExpiresAt: now.Add(365 * 24 * time.Hour)}))
+		if ended, err := db.EndSession(ctx, "ended", now, "logout"); !ended || err != nil {
+			t.Fatal(ended, err)
+		}
+
 		sweep(now, 0)
 		sweep(now.Add(time.Minute), 0) // another node's clock may be behind
 		sweep(now.Add(2*time.Minute), many+1)
@@ -55,6 +62,7 @@ func TestSweep(t *testing.T) {
 		}
 		sweep(now.Add(2*time.Hour), 0)
 		sweep(now.Add(26*time.Hour), many+1)
+		sweep(now.Add(49*time.Hour), 1)
 		sweep(now.Add(32*24*time.Hour), 1)
 		if _, err := db.Session(ctx, "short"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the old session is there: %v", err)
@@ -63,7 +71,7 @@ func TestSweep(t *testing.T) {
 		if err != nil || g.SessionEnds.IsZero() {
 			t.Errorf("an offline grant lost its session: ends %v, %v", g.SessionEnds, err)
 		}
-		sweep(now.Add(367*24*time.Hour), 2)
+		sweep(now.Add(367*24*time.Hour), 4)
 
 		ended, cancel := context.WithCancel(ctx)
 		cancel()

@@ -106,9 +106,9 @@ func (h *House) client(doc string) oauth.Document {
 	if err != nil {
 		h.T.Fatal(err)
 	}
-	b, err = json.Marshal(c)
+	d, err := c.Document(h.Clock)
 	if err != nil {
 		h.T.Fatal(err)
 	}
-	return oauth.Document{ID: id, JSON: b, UpdatedAt: h.Clock}
+	return d
 }
