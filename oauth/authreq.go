@@ -105,7 +105,7 @@ func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client,
 		f.Err, f.Redirect = InvalidRequest("redirect_uri is missing, and OpenID Connect requires it."), ""
 		return nil, nil, f
 	}
-	if f.Err = rd.outside(form); f.Err != nil {
+	if f.Err = rd.outside(form, f.Mode); f.Err != nil {
 		return nil, nil, f
 	}
 	areq, err := rd.provider.NewAuthorizeRequest(ctx, &http.Request{Method: http.MethodGet, Form: form, Header: http.Header{}, URL: &url.URL{}})
@@ -133,6 +133,9 @@ func (f *Fault) towards(form url.Values) bool {
 		return false
 	}
 	f.Redirect, f.Mode, f.State = redirect, modeOf(form), form.Get("state")
+	if !slices.Contains(f.Client.Modes(), f.Mode) {
+		f.Mode = "query" // where errors go too
+	}
 	if len(form["state"]) > 1 || len(url.QueryEscape(f.State)) > maxParam {
 		f.State = "" // what is refused for its size or its repetition is not sent back
 	}
@@ -140,7 +143,7 @@ func (f *Fault) towards(form url.Values) bool {
 }
 
 // outside checks what stands before any meaning: repetition, size, and what this server does not take.
-func (rd *Reader) outside(form url.Values) *Error {
+func (rd *Reader) outside(form url.Values, mode string) *Error {
 	for _, p := range single {
 		vs := form[p]
 		if len(vs) > 1 {
@@ -163,14 +166,17 @@ func (rd *Reader) outside(form url.Values) *Error {
 	if rt := form.Get("response_type"); rt != strings.ToLower(rt) { // fosite takes it in any case; RFC 6749 §3.1.1 does not
 		return fail(http.StatusBadRequest, "unsupported_response_type", "The response_type is not supported; it is case sensitive.", nil)
 	}
-	if m := form.Get("response_mode"); m != "" && m != modeOf(form) {
-		return InvalidRequest("The response_mode is not one that this response_type can be answered in.") // a token never travels in a query
+	if m := form.Get("response_mode"); m != "" && m != mode {
+		return InvalidRequest("The response_mode is not registered for this client, or cannot carry this response_type.") // no token in a query
 	}
 	return nil
 }
 
-// answerable: what an ID token in the front channel needs. OIDC Core §3.2.2.1, §3.3.2.11.
+// answerable: what tokens in the front channel need. OIDC Core §3.2.2.1, §3.3.2.11.
 func (rd *Reader) answerable(q *Request, _ *Client, _ url.Values) *Error {
+	if q.ResponseMode == "query" && (q.Wants("id_token") || q.Wants("token")) {
+		return InvalidRequest("The client is registered for no response_mode that can carry a token.")
+	}
 	if !q.Wants("id_token") {
 		return nil
 	}

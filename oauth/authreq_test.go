@@ -82,6 +82,8 @@ func TestReadRefuses(t *testing.T) {
 		{"B1 unsigned request object", valid("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request_object", true},
 		{"request_uri of nobody", valid("request_uri", "https://evil.example/r"), "invalid_request_uri", true},
 		{"B8 both", valid("request", "a.b.c", "request_uri", "https://evil.example/r"), "invalid_request", true},
+		{"a mode that is off", valid("response_mode", "form_post"), "invalid_request", true},
+		{"fragment for a client of codes", valid("response_mode", "fragment"), "invalid_request", true},
 		{"unknown mode", valid("response_mode", "web_message"), "invalid_request", true},
 		{"A7 a token for a client of codes", valid("response_type", "token"), "unsupported_response_type", true},
 		{"A7 more than a code", valid("response_type", "code id_token", "nonce", "n"), "unsupported_response_type", true},

@@ -33,6 +33,7 @@ type Client struct {
 	PostLogoutURIs   []string          `json:"post_logout_redirect_uris,omitempty"`
 	GrantTypes       []string          `json:"grant_types,omitempty"`    // default: authorization_code
 	ResponseTypes    []string          `json:"response_types,omitempty"` // default: code
+	ResponseModes    []string          `json:"response_modes,omitempty"` // default: those of the profile
 	Scope            string            `json:"scope,omitempty"`          // what it may ask; default: the OpenID scopes
 	AuthMethod       string            `json:"token_endpoint_auth_method,omitempty"`
 	AuthAlg          string            `json:"token_endpoint_auth_signing_alg,omitempty"`
@@ -332,6 +333,14 @@ func (c *Client) Responses() []string {
 		return []string{"code"}
 	}
 	return nil
+}
+
+// Modes are the response modes that the client may ask; not to be modified.
+func (c *Client) Modes() []string {
+	if len(c.ResponseModes) > 0 {
+		return c.ResponseModes
+	}
+	return c.policy.ResponseModes
 }
 
 // Sector is the host that pairwise subjects are made for; "" where subjects are public. OIDC Core §8.1.

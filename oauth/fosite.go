@@ -40,7 +40,11 @@ func (p party) GetScopes() fosite.Arguments     { return p.c.Scopes() }
 func (p party) IsPublic() bool                  { return p.c.Public() }
 func (p party) GetAudience() fosite.Arguments   { return nil }
 func (p party) GetResponseModes() []fosite.ResponseModeType {
-	return []fosite.ResponseModeType{fosite.ResponseModeQuery, fosite.ResponseModeFragment, fosite.ResponseModeFormPost}
+	var out []fosite.ResponseModeType
+	for _, m := range p.c.Modes() {
+		out = append(out, fosite.ResponseModeType(m))
+	}
+	return out
 }
 func (p party) GetResponseTypes() fosite.Arguments {
 	return p.c.Responses()

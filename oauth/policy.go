@@ -14,6 +14,7 @@ type Policy struct {
 	Name string // as registered in profile
 
 	ResponseTypes []string // what a client may register at most
+	ResponseModes []string // how it is answered, unless it registers other ones
 	PKCE          string   // who must use it: "all", "unbound" (all but confidential clients that send a nonce) or "public"
 	MergeRequest  bool     // parameters beside a request object count too, OIDC Core §6.1; otherwise only those in it, RFC 9101 §6.3
 	Audience      string   // of client assertions: "issuer", as the sole string, or "endpoints": those and arrays of them too
@@ -26,9 +27,9 @@ type Policy struct {
 
 // Policies are all profiles, the default first: what OAuth 2.1 and RFC 9700 ask of everybody.
 var Policies = []Policy{
-	{Name: "oauth21", ResponseTypes: []string{"code"}, PKCE: "unbound", Audience: "issuer", Algs: AssertionAlgs, Rotate: true},
-	{Name: "oidc", ResponseTypes: ResponseTypes, PKCE: "public", MergeRequest: true, Audience: "endpoints", Algs: AssertionAlgs, Rotate: true},
-	{Name: "fapi2", ResponseTypes: []string{"code"}, PKCE: "all", Audience: "issuer", Algs: fapiAlgs, Pushed: true, Bound: true,
+	{Name: "oauth21", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "unbound", Audience: "issuer", Algs: AssertionAlgs, Rotate: true},
+	{Name: "oidc", ResponseTypes: ResponseTypes, ResponseModes: ResponseModes, PKCE: "public", MergeRequest: true, Audience: "endpoints", Algs: AssertionAlgs, Rotate: true},
+	{Name: "fapi2", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "all", Audience: "issuer", Algs: fapiAlgs, Pushed: true, Bound: true,
 		Needs: "pushed authorization requests and sender-constrained tokens"},
 	{Name: "fapi-ciba", Audience: "endpoints", Algs: fapiAlgs, Bound: true,
 		Needs: "backchannel authentication and certificate-bound tokens"},
@@ -92,6 +93,11 @@ func (c *Client) policyFaults() (faults []string) {
 			bad("response_types %q needs the grant type authorization_code", rt) // OIDC Registration §2
 		case rt != "code" && !c.Allows("implicit"):
 			bad("response_types %q needs the grant type implicit", rt)
+		}
+	}
+	for _, m := range c.ResponseModes {
+		if !slices.Contains(ResponseModes, m) {
+			bad("response_modes %q is not one of %s", m, strings.Join(ResponseModes, " "))
 		}
 	}
 	for name, alg := range map[string]string{"token_endpoint_auth_signing_alg": c.AuthAlg, "request_object_signing_alg": c.RequestAlg} {
