@@ -129,7 +129,7 @@ type MailConfig struct {
 
 // GeoConfig is the MMDB file.
 type GeoConfig struct {
-	File   string   `yaml:"file" doc:"MMDB file with countries (GeoLite2-City, GeoLite2-Country, DB-IP and the like). Empty: the country is unknown, which never counts as safe."`
+	File   string   `yaml:"file" doc:"MMDB file with countries (GeoLite2-City, GeoLite2-Country, DB-IP and the like). From one with cities people also see how far away their sessions are. Empty: the country is unknown, which never counts as safe."`
 	MaxAge Duration `yaml:"max_age" min:"24h" doc:"Older than this the file counts as out of date; 'postern doctor' and readiness details say so."`
 }
 

@@ -25,6 +25,7 @@ type devCmd struct {
 	Management string `default:"127.0.0.1:9090" placeholder:"HOST:PORT" help:"Where /livez /readyz /metrics are; another port if it is taken."`
 	Data       string `type:"path" placeholder:"DIR" help:"Keep everything in this directory. Otherwise it is in memory and gone at the end."`
 	Seed       string `type:"path" placeholder:"FILE" help:"Clients, users and resources to declare beside the demo's."`
+	Geo        string `type:"path" placeholder:"FILE" help:"MMDB file of where addresses are, as geo.file. The header X-Forwarded-For of a request says its address."`
 	Pseudo     int    `placeholder:"PERCENT" help:"Make every text of the pages longer by so much, to see whether they hold it."`
 	JSON       bool   `name:"json" help:"Print one line of JSON once it serves, for scripts."`
 	Log        string `enum:"debug,info,warn,error" default:"warn" help:"The least level of log lines."`
@@ -145,6 +146,10 @@ func origin(l net.Listener) string {
 func (d *dev) configure() error {
 	d.cfg = Defaults()
 	d.cfg.Issuer, d.base = origin(d.public), origin(d.wallet)
+	if d.cmd.Geo != "" {
+		d.cfg.Geo = GeoConfig{File: d.cmd.Geo}                     // of any age
+		d.cfg.Proxies.Trusted = []string{"127.0.0.0/8", "::1/128"} // so that somebody on this machine can be anywhere
+	}
 	d.cfg.Database.DSN, d.cfg.Database.Migrate = ":memory:", true
 	d.cfg.Listen.Drain = Duration(2e9)
 	d.cfg.Secrets.Master = keys.NewMasterText(random)

@@ -57,7 +57,7 @@ func (d *diagnosis) proxies(cfg Config) {
 
 func (d *diagnosis) geo(cfg Config) {
 	if cfg.Geo.File == "" {
-		d.add("geo", doubtful, "no geo.file: the country of an address is unknown", "set one to detect sign-ins from a new country")
+		d.add("geo", doubtful, "no geo.file: where an address is, is unknown", "set one to detect sign-ins from a new country")
 		return
 	}
 	db, err := geo.Open(cfg.Geo.File, clock)
@@ -70,7 +70,11 @@ func (d *diagnosis) geo(cfg Config) {
 		d.add("geo", broken, fmt.Sprintf("%s of %s is older than geo.max_age (%s), so every country counts as unknown", typ, date(built), cfg.Geo.MaxAge), "get a newer file")
 		return
 	}
-	d.add("geo", healthy, typ+" of "+date(built), "")
+	has := "countries only, so that nobody is told how far away a session is"
+	if db.Cities() {
+		has = "countries and places"
+	}
+	d.add("geo", healthy, typ+" of "+date(built)+": "+has, "")
 }
 
 // disk looks after the SQLite file: room to grow, and nobody else reading it.

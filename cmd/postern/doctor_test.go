@@ -80,3 +80,14 @@ func TestDoctor(t *testing.T) {
 		}
 	})
 }
+
+// The doctor says what a geo file is good for.
+func TestDoctorGeo(t *testing.T) {
+	for _, tc := range []struct{ typ, want string }{{"GeoLite2-Country", ": countries only"}, {"GeoLite2-City", ": countries and places"}} {
+		_, do := workspace(t, "")
+		must(t, do("", "keys", "rotate"))
+		if r := do("", "doctor", "-s", "geo.file="+geoFile(t, tc.typ)); !strings.Contains(r.out, "ok    geo") || !strings.Contains(r.out, tc.want) {
+			t.Errorf("%s: %d %s%s", tc.typ, r.code, r.out, r.err)
+		}
+	}
+}
