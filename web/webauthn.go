@@ -1,9 +1,12 @@
 package web
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern-id/postern/authn"
@@ -137,6 +140,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) error {
 	}
 	if u, err := s.opt.Users.User(ctx, p.User()); err == nil {
 		s.remember(w, u.Username)
+	}
+	if s.offerHere(r, c, p.User()) && !strings.HasPrefix(to, "/code?") {
+		to = "/passkey?" + f.query()
 	}
 	out := whereTo{To: s.base.Path + to}
 	if sig, err := s.opt.Authn.Signals(ctx, p.User()); err == nil {
@@ -285,6 +291,20 @@ func (s *Server) offer(r *http.Request, f *flow, user ident.UserID) bool {
 	}
 	list, err := s.opt.Authn.Passkeys(r.Context(), user)
 	return err == nil && len(list) == 0
+}
+
+// offerHere says whether somebody who signed in by a passkey on another device, such as a phone beside this one, should be
+// offered one on this device. A security key is no such device: it is carried along.
+func (s *Server) offerHere(r *http.Request, c *ceremony, user ident.UserID) bool {
+	var shown struct{ ID, AuthenticatorAttachment string }
+	if c.flow.live == nil || c.fields["pk"] != "1" || s.cookie(r, laterCookie) != "" || json.Unmarshal(c.Response, &shown) != nil ||
+		shown.AuthenticatorAttachment != "cross-platform" {
+		return false
+	}
+	list, err := s.opt.Authn.Passkeys(r.Context(), user)
+	return err == nil && slices.ContainsFunc(list, func(p authn.Passkey) bool {
+		return base64.RawURLEncoding.EncodeToString(p.ID) == shown.ID && slices.Contains(p.Transports, "hybrid")
+	})
 }
 
 // relatedOrigins is /.well-known/webauthn. WebAuthn L3 §5.11.1.

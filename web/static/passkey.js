@@ -58,6 +58,7 @@ async function get(how, identifier) {
   if (signal.aborted) return;
   const lapse = how.mediation && options.timeout && setTimeout(() => !signal.aborted && ready(), options.timeout * 0.9);
   const publicKey = PKC.parseRequestOptionsFromJSON?.(options) ?? decode(options);
+  asked = performance.now();
   const found = /** @type {any} */ (await navigator.credentials.get({ publicKey, ...how, ...(!how.uiMode && { signal }) }));
   clearTimeout(lapse);
   say("checking");
@@ -112,14 +113,24 @@ function fail(e) {
   return true;
 }
 
+// Where the browser can: what this device itself holds, without a picture for a phone to scan. Only a click may ask for it.
+let quick = false;
+/** When it was asked. */
+let asked = 0;
+
 /** What the person asked for by a button. */
 async function press() {
   say("wait");
-  const typed = /** @type {HTMLInputElement | null} */ (form.querySelector("input[name=identifier]"));
+  const typed = /** @type {HTMLInputElement | null} */ (form.querySelector("input[name=identifier]"))?.value.trim();
+  const now = quick && !typed;
   try {
-    await (kind === "get" ? get({}, typed?.value.trim() || known) : create({}));
+    await (kind !== "get" ? create({}) : now ? get({ uiMode: "immediate" }) : get({}, typed || known));
   } catch (e) {
-    if (fail(e)) ready();
+    // Where it holds nothing, that is said faster than anybody closes a dialogue.
+    if (now && e.name === "NotAllowedError" && performance.now() - asked < 400) {
+      quick = false;
+      press();
+    } else if (fail(e)) ready();
   }
 }
 
@@ -139,11 +150,9 @@ async function start() {
   // Tells the server that it may offer a passkey after a sign-in by password: this browser can make one.
   const pk = /** @type {HTMLInputElement | null} */ (form.querySelector("input[name=pk]"));
   if (pk && await PKC.isUserVerifyingPlatformAuthenticatorAvailable?.()) pk.value = "1";
-  if (kind === "get" && known && can.immediateGet && !sessionStorage.getItem("asked")) {
-    sessionStorage.setItem("asked", "1");
-    await get({ uiMode: "immediate" }).catch((e) => e.chosen && fail(e));
-  }
-  if (auto !== undefined && can.conditionalCreate) await create({ mediation: "conditional" }).catch((e) => e.name === "AbortError" || say("")); // aborted: by the button, whose words stay
+  quick = !!known && can.immediateGet;
+  // Where this is aborted it is by the button, whose words stay.
+  if (auto !== undefined && can.conditionalCreate) await create({ mediation: "conditional" }).catch((e) => e.name === "AbortError" || say(""));
   if (kind === "offer" && !(await PKC.isUserVerifyingPlatformAuthenticatorAvailable())) later();
   if (signal) tell(JSON.parse(signal));
   ready();
