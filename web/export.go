@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
@@ -19,16 +20,28 @@ type exported struct {
 	Activity []audit.Event      `json:"activity"` // the latest thousand
 }
 
-// export is /account/export: everything that is known of the person, as a file of JSON. Secrets are not in it.
+// confirmExport is where the proof is given that a download needs.
+var confirmExport = "/login?" + url.Values{"to": {exportPage}}.Encode()
+
+// export is /account/export: everything that is known of the person, as a file of JSON. Secrets are not in it. Who takes
+// over a session must not get it all, so that a fresh proof is needed.
 func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 	sess, u, acct, err := s.keeper(w, r)
 	if sess == nil || err != nil {
 		return err
 	}
 	if acct.ConfirmURL != "" {
-		return s.to(w, "/login?to=/account/settings")
+		return s.to(w, confirmExport)
 	}
-	ctx := r.Context()
+	ctx, env := r.Context(), oauth.EnvOf(r.Context())
+	e := audit.Event{Type: "data.exported", Outcome: audit.OK, Actor: "user", User: u.ID, Session: sess.ID, Device: env.Device, Agent: env.UserAgent,
+		Request: env.RequestID}
+	if env.IP.IsValid() {
+		e.IP = env.IP.String()
+	}
+	if err := s.opt.Audit.Record(ctx, e); err != nil {
+		return oauth.Unavailable(err)
+	}
 	out := exported{User: u}
 	if out.Passkeys, err = s.opt.Authn.Passkeys(ctx, u.ID); err != nil {
 		return err

@@ -146,9 +146,15 @@ func (s *Server) recoveryCode(w http.ResponseWriter, r *http.Request) error {
 
 // settings is /account/settings: language and theme, kept in the browser.
 func (s *Server) settings(w http.ResponseWriter, r *http.Request) error {
-	sess, u, err := s.owner(w, r)
+	sess, _, acct, err := s.keeper(w, r)
 	if sess == nil || err != nil {
 		return err
+	}
+	if acct.ConfirmURL != "" { // only the download needs a proof
+		acct.ConfirmURL = s.base.Path + confirmExport
+		if acct.Done == pages.DoneFresh {
+			acct.Done = pages.NothingDone
+		}
 	}
 	if r.Method == http.MethodPost {
 		if err := r.ParseForm(); err != nil {
@@ -161,7 +167,7 @@ func (s *Server) settings(w http.ResponseWriter, r *http.Request) error {
 		s.setChoice(w, themeCookie, string(pages.ThemeOf(r.PostForm.Get("theme"))))
 		return s.to(w, "/account/settings?done="+string(pages.DoneSettings))
 	}
-	return s.answer(w, r, http.StatusOK, pages.Settings{Account: s.account(r, u), Choice: s.choice(r), ExportURL: s.base.Path + "/account/export"}, nil)
+	return s.answer(w, r, http.StatusOK, pages.Settings{Account: acct, Choice: s.choice(r), ExportURL: s.base.Path + "/account/export"}, nil)
 }
 
 // modules is the QR code of text by rows, true is dark; nil for what does not fit into one. ISO/IEC 18004.

@@ -26,9 +26,13 @@ type flow struct {
 
 // ownPages are where a sign-in without a client may lead: no other value of to is followed.
 var ownPages = []string{"/account", "/account/sessions", "/account/apps", "/account/activity", "/account/settings",
-	"/account/passkeys", "/account/totp", "/account/recovery-codes", "/account/password"}
+	"/account/passkeys", "/account/totp", "/account/recovery-codes", "/account/password", exportPage}
 
-// factorPages are those of them that change how the person signs in: they need a fresh proof of all that the person has.
+// exportPage is where the person can download their data, after a proof for that.
+const exportPage = "/account/settings?done=" + string(pages.DoneFresh)
+
+// factorPages are those of them that change how the person signs in, or give away all that is known of them: they need a
+// fresh proof of all that the person has.
 var factorPages = ownPages[5:]
 
 // flow reads which flow a request belongs to.

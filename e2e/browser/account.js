@@ -101,7 +101,7 @@ export default function account(browser, server) {
       await page.click('main form button.primary')
       await place.done('settings', 'settings')
       assert.deepEqual([await page.getAttribute('html', 'lang'), await page.getAttribute('html', 'data-theme')], ['zh-CN', 'dark'])
-      const [download] = await Promise.all([page.waitForEvent('download'), page.click('a[download]')])
+      const [download] = await Promise.all([page.waitForEvent('download'), page.click('main a[href$="/account/export"]')])
       const own = JSON.parse(readFileSync(await download.path(), 'utf8'))
       assert.equal(own.user.username ?? own.user.Username, person.username)
       assert.doesNotMatch(JSON.stringify(own), /argon2|PasswordHash/i)

@@ -193,6 +193,7 @@ var states = []struct {
 	{"password-set", Password{Account: Account{CSRF: "x", Name: "lin", Fault: Incomplete}, Username: "lin", Least: 15}},
 	{"password-confirm", Password{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/password"}, Has: true, Least: 15}},
 	{"settings", Settings{Account: account, Choice: locales.Chinese, ExportURL: "/export"}},
+	{"settings-confirm", Settings{Account: Account{CSRF: "x", Name: "lin", ConfirmURL: "/login?to=/account/settings"}, ExportURL: "/export"}},
 	{"settings-done", Settings{Account: Account{CSRF: "x", Name: "lin", Done: DoneSettings}}},
 	{"notme", NotMe{Form: form, What: MailFactorAdded, Factor: FactorPasskey, Account: "lin@demo.test", Context: Context{Device: "Firefox on Linux", Country: "DE", At: now}}},
 	{"notme-bare", NotMe{Form: form, What: "x"}},

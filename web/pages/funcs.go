@@ -237,6 +237,7 @@ var doneKeys = map[Done]string{
 	DoneNoPass:    "pw.removed",
 	DoneSettings:  "set.done",
 	DoneStopped:   "alert.stopped",
+	DoneFresh:     "set.export.ready",
 	DoneOwned:     "alert.owned",
 }
 

@@ -10,7 +10,8 @@ type Account struct {
 	Fault Fault
 
 	// ConfirmURL is the path that asks for a fresh proof and returns here. Where it is not "", the pages of passkeys,
-	// authenticator app, recovery codes and password show it instead of what could be changed.
+	// authenticator app, recovery codes and password show it instead of what could be changed, and settings instead of
+	// the download.
 	ConfirmURL string
 	RetryIn    time.Duration // with RateLimited
 }
@@ -34,6 +35,7 @@ const (
 	DoneNoPass    Done = "nopass"    // password removed
 	DoneSettings  Done = "settings"  // language and theme
 	DoneStopped   Done = "stopped"   // a recovery
+	DoneFresh     Done = "fresh"     // a proof that is needed to download one's data
 	DoneOwned     Done = "owned"     // a sign-in was theirs
 )
 
