@@ -1,5 +1,5 @@
-// Package egress is the only door through which Postern fetches what somebody else named: keys of clients, documents of
-// issuers, lists. It refuses addresses that are not public, follows no redirect, and bounds time and size. It never
+// Package egress is the only door through which Postern visits what somebody else named: it fetches keys of clients,
+// documents of issuers and lists, and tells clients what happened. It refuses addresses that are not public, follows no redirect, and bounds time and size. It never
 // interprets what it brings.
 package egress
 
@@ -85,35 +85,58 @@ func (c *Client) allowed(a netip.Addr) bool {
 // Get fetches an https URL and returns its body; any status but 200, a redirect, a body over the limit or an address
 // that is not public is an error.
 func (c *Client) Get(ctx context.Context, raw, accept string) ([]byte, http.Header, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return nil, nil, fmt.Errorf("%w: not a plain URL", ErrRefused)
-	}
-	if u.Scheme != "https" && !(u.Scheme == "http" && len(c.opt.Allow) > 0 && c.literalAllowed(u.Hostname())) {
-		return nil, nil, fmt.Errorf("%w: only https is fetched", ErrRefused)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, raw, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("Accept", accept)
-	req.Header.Set("User-Agent", "postern")
-	res, err := c.http.Do(req)
+	res, err := c.do(ctx, http.MethodGet, raw, accept, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("egress: %s answered %d", u.Host, res.StatusCode)
+		return nil, nil, fmt.Errorf("egress: %s answered %d", res.Request.URL.Host, res.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.opt.MaxBody+1))
 	if err != nil {
 		return nil, nil, err
 	}
 	if int64(len(body)) > c.opt.MaxBody {
-		return nil, nil, fmt.Errorf("egress: %s sent more than %d bytes", u.Host, c.opt.MaxBody)
+		return nil, nil, fmt.Errorf("egress: %s sent more than %d bytes", res.Request.URL.Host, c.opt.MaxBody)
 	}
 	return body, res.Header, nil
+}
+
+// maxReply is how much of the answer to a form anybody wants to know, in bytes.
+const maxReply = 4 << 10
+
+// Post sends a form to an https URL and returns the status of the answer, whatever it is (a redirect is not followed), and
+// the first 4 KiB of its body. ErrRefused where the address is not one we may visit, and nothing was sent.
+func (c *Client) Post(ctx context.Context, raw string, form url.Values) (status int, body []byte, err error) {
+	res, err := c.do(ctx, http.MethodPost, raw, "application/json", strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxReply))
+	return res.StatusCode, body, err
+}
+
+// do sends a request under guard. The caller closes the body of the answer.
+func (c *Client) do(ctx context.Context, method, raw, accept string, form io.Reader) (*http.Response, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return nil, fmt.Errorf("%w: not a plain URL", ErrRefused)
+	}
+	if u.Scheme != "https" && !(u.Scheme == "http" && len(c.opt.Allow) > 0 && c.literalAllowed(u.Hostname())) {
+		return nil, fmt.Errorf("%w: only https is visited", ErrRefused)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, raw, form)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
+	req.Header.Set("User-Agent", "postern")
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return c.http.Do(req)
 }
 
 func (c *Client) literalAllowed(host string) bool {

@@ -2,10 +2,13 @@ package egress
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -61,5 +64,53 @@ func TestGet(t *testing.T) {
 	}
 	if _, _, err := closed.Get(t.Context(), strings.Replace(byName, "http:", "https:", 1)+"/ok", "*/*"); !errors.Is(err, ErrRefused) {
 		t.Errorf("a name that leads inside: %v", err)
+	}
+}
+
+// E5: what is sent goes as a form, once, to no address inside; whatever is answered is bounded.
+func TestPost(t *testing.T) {
+	var followed atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte(r.Method + " " + r.Header.Get("Content-Type") + " " + r.FormValue("a")))
+	})
+	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/followed", http.StatusTemporaryRedirect)
+	})
+	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { followed.Store(true) })
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, _ *http.Request) {
+		for range 100 {
+			_, _ = w.Write([]byte(strings.Repeat("x", 1000)))
+		}
+	})
+	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(3 * time.Second):
+		}
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	open := New(Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: 300 * time.Millisecond})
+	form := url.Values{"a": {"ü&=1"}}
+	status, body, err := open.Post(t.Context(), srv.URL+"/echo", form)
+	if status != http.StatusTeapot || string(body) != "POST application/x-www-form-urlencoded ü&=1" || err != nil {
+		t.Errorf("%d %q %v", status, body, err)
+	}
+	if status, _, err := open.Post(t.Context(), srv.URL+"/away", form); status != http.StatusTemporaryRedirect || err != nil || followed.Load() {
+		t.Errorf("a redirect: %d, %v, followed %v", status, err, followed.Load())
+	}
+	if status, body, err := open.Post(t.Context(), srv.URL+"/endless", form); status != http.StatusOK || len(body) != maxReply || err != nil {
+		t.Errorf("an endless answer: %d, %d bytes, %v", status, len(body), err)
+	}
+	if status, _, err := open.Post(t.Context(), srv.URL+"/slow", form); status != 0 || err == nil {
+		t.Errorf("a slow answer: %d, %v", status, err)
+	}
+	for _, u := range []string{srv.URL + "/echo", "https" + strings.TrimPrefix(srv.URL, "http"), "https://169.254.169.254/", "https://[::1]:1/", "file:///etc/passwd", ""} {
+		if _, _, err := New(Options{}).Post(t.Context(), u, form); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", u, err)
+		}
 	}
 }
