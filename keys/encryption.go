@@ -27,6 +27,9 @@ const useEnc = "enc"
 // request_object_encryption_alg_values_supported, OIDC Discovery §3.
 func (r *Ring) EncAlgs() []string { return slices.Clone(r.opts.EncAlgs) }
 
+// EncKinds are the Record.Alg of the keys that EncAlgs need: ECDH-ES, RSA-OAEP or both. Rotate takes them too.
+func (r *Ring) EncKinds() []string { return encKinds(r.opts.EncAlgs) }
+
 // sees says whether keys of this use are the ring's. Those for encryption belong to the ring of tokens even where EncAlgs
 // is empty, so that one can still remove them.
 func (r *Ring) sees(use string) bool {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/keys"
@@ -12,11 +14,11 @@ import (
 )
 
 type keysCmd struct {
-	List   keysListCmd   `cmd:"" help:"List the signing keys and where they stand in their life."`
+	List   keysListCmd   `cmd:"" help:"List the keys that sign, and those that clients encrypt to, and where they stand in their life."`
 	JWKS   keysJWKSCmd   `cmd:"" name:"jwks" help:"Print the public keys as a JWK set, for example to verify checkpoints elsewhere."`
-	Rotate keysRotateCmd `cmd:"" help:"Make the next key sign now; the one before stays published."`
-	Retire keysRetireCmd `cmd:"" help:"Take a key out of use, but leave it published until all that it signed has expired."`
-	Revoke keysRevokeCmd `cmd:"" help:"Remove a compromised key at once: nothing that it signed verifies any more."`
+	Rotate keysRotateCmd `cmd:"" help:"Make the next key sign now; the one before stays published. With --use enc: publish the next key now; the one before still opens."`
+	Retire keysRetireCmd `cmd:"" help:"Take a key out of use, but let it verify, or open, until all that was made with it has expired."`
+	Revoke keysRevokeCmd `cmd:"" help:"Remove a compromised key at once: nothing that it signed verifies any more, nothing that was encrypted to it opens."`
 }
 
 type keysListCmd struct {
@@ -76,7 +78,7 @@ type useFlag struct {
 
 type keysRotateCmd struct {
 	configFlags
-	useFlag
+	Use string `enum:"token,audit,enc" default:"token" help:"token; audit: the keys that sign checkpoints; enc: those that clients encrypt to."`
 	Alg string `help:"The algorithm whose key rotates; all of them if not given."`
 }
 
@@ -86,8 +88,16 @@ func (c keysRotateCmd) Run(t *terminal) error {
 		if err != nil {
 			return err
 		}
-		algs := ring.Algs()
-		if c.Alg != "" {
+		algs, done := ring.Algs(), "%s now signs %s\n"
+		if c.Use == "enc" {
+			algs, done = ring.EncKinds(), "%s is now what clients encrypt to with %s\n"
+		}
+		switch {
+		case len(algs) == 0:
+			return errors.New("nobody encrypts to this server: see tokens.decryption")
+		case c.Alg != "" && !slices.Contains(algs, c.Alg):
+			return fmt.Errorf("there is no key for %q: there are those for %s", c.Alg, strings.Join(algs, " "))
+		case c.Alg != "":
 			algs = []string{c.Alg}
 		}
 		for _, alg := range algs {
@@ -99,7 +109,7 @@ func (c keysRotateCmd) Run(t *terminal) error {
 			}
 			for _, k := range ring.List() {
 				if k.Alg == alg && k.State == keys.Active {
-					fmt.Fprintf(t.out, "%s now signs %s\n", k.ID, alg)
+					fmt.Fprintf(t.out, done, k.ID, alg)
 				}
 			}
 		}

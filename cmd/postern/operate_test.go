@@ -177,7 +177,7 @@ func TestKeysCommands(t *testing.T) {
 	if out := must(t, do("", "keys", "list", "-o", "json")); !strings.Contains(out, `"kty": "EC"`) || strings.Contains(out, `"d":`) {
 		t.Errorf("not the public keys: %s", out)
 	}
-	if got := read(); got[keys.Active] != 2 || got[keys.Next] != 2 || got[keys.Retired] != 2 {
+	if got := read(); got[keys.Active] != 3 || got[keys.Next] != 3 || got[keys.Retired] != 2 { // that for encryption stays
 		t.Errorf("after a rotation: %v", got)
 	}
 	for _, k := range list {
@@ -188,8 +188,19 @@ func TestKeysCommands(t *testing.T) {
 			must(t, do("", "keys", "revoke", k.ID))
 		}
 	}
-	if got := read(); got[keys.Active] != 2 || got[keys.Retired] != 2 {
+	if got := read(); got[keys.Active] != 3 || got[keys.Retired] != 3 {
 		t.Errorf("after retiring: %v", got)
+	}
+	if out := must(t, do("", "keys", "rotate", "--use", "enc")); strings.Count(out, "\n") != 1 || !strings.Contains(out, "encrypt to with ECDH-ES") {
+		t.Errorf("got %q", out)
+	}
+	if got := read(); got[keys.Active] != 3 || got[keys.Retired] != 4 {
+		t.Errorf("after a rotation of what is encrypted to: %v", got)
+	}
+	for _, args := range [][]string{{"--alg", "ECDH-ES"}, {"--use", "enc", "--alg", "ES256"}} { // each of the other use
+		if r := do("", append([]string{"keys", "rotate"}, args...)...); r.code != exitFailed {
+			t.Errorf("%v: %+v", args, r)
+		}
 	}
 	if r := do("", "keys", "revoke", "nokey"); r.code != exitFailed || !strings.Contains(r.err, "no key") {
 		t.Errorf("got %+v", r)

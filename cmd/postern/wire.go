@@ -179,7 +179,7 @@ func (h *house) theSealer(ctx context.Context) (*keys.Sealer, error) {
 	return h.sealer, err
 }
 
-// ring opens the signing keys of a use: "token", or "audit" for checkpoints.
+// ring opens the keys of a use: "token", "enc" (which the ring of tokens keeps too), or "audit" for checkpoints.
 func (h *house) ring(ctx context.Context, use string) (*keys.Ring, error) {
 	sealer, err := h.theSealer(ctx)
 	if err != nil {
@@ -196,6 +196,7 @@ func (h *house) ring(ctx context.Context, use string) (*keys.Ring, error) {
 			o.Algs = append(o.Algs, alg)
 		}
 	}
+	o.Use, o.EncAlgs = "token", h.cfg.Tokens.Decryption
 	o.Every, o.Ahead, o.Overlap = k.Rotate.D(), k.Ahead.D(), k.Overlap.D()
 	return keys.NewRing(ctx, o)
 }
