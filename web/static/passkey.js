@@ -113,10 +113,9 @@ function fail(e) {
   return true;
 }
 
-// Where the browser can: what this device itself holds, without a picture for a phone to scan. Only a click may ask for it.
-let quick = false;
-/** When it was asked. */
-let asked = 0;
+// Where the browser can: what this device itself holds, without a picture for a phone to scan, and when it was asked. Only
+// a click may ask for it.
+let quick = false, asked = 0;
 
 /** What the person asked for by a button. */
 async function press() {
