@@ -15,8 +15,9 @@ type chart struct {
 }
 
 type circle struct {
-	R, Label int
-	Text     string
+	R    int
+	X, Y string // of its text
+	Text string
 }
 
 type dot struct {
@@ -36,7 +37,13 @@ const (
 	farthest    = 20_000.0 // km: half around the earth
 	nearest     = 18.0     // no dot is nearer to the middle, where this session stands
 	touching    = 14.0     // dots nearer to each other than this are one
+
+	besideLabel, aboveLabel = 33.0, 14.0 // how far the middle of a dot keeps from that of a text
 )
+
+// labelled are the bearings where the texts of the circles may stand, on the circles themselves; those to the east and
+// the west would run into each other.
+var labelled = []float64{180, 150, 210, 135, 225, 120, 240, 60, 300, 45, 315, 30, 330}
 
 // radius is linear up to some ten km and then a logarithm, so that a suburb and a continent both find room.
 func radius(km float64) float64 {
@@ -56,16 +63,46 @@ func (w words) layout(v Sessions) *chart {
 				c.marks[s.ID] = &mark{}
 				continue
 			}
-			r, sin, cos := math.Max(radius(s.Far.Km), nearest), math.Sin(s.Far.Bearing*math.Pi/180), math.Cos(s.Far.Bearing*math.Pi/180)
-			c.marks[s.ID] = &mark{No: c.at(r*sin, -r*cos), Km: w.number(km)}
+			c.marks[s.ID] = &mark{No: c.at(toward(s.Far.Bearing, math.Max(radius(s.Far.Km), nearest))), Km: w.number(km)}
 		}
 	}
-	for _, km := range []int{100, 1000, 10_000} {
-		r := int(math.Round(radius(float64(km))))
-		c.Circles = append(c.Circles, circle{R: r, Label: r - 4, Text: w.c.T(w.l, "sess.km", w.number(km))})
+	circles := []int{100, 1000, 10_000}
+	clear := c.clearest(circles)
+	for _, km := range circles {
+		r := radius(float64(km))
+		x, y := toward(clear, r)
+		c.Circles = append(c.Circles, circle{R: int(math.Round(r)), X: coord(x), Y: coord(y), Text: w.c.T(w.l, "sess.km", w.number(km))})
 	}
 	return c
 }
+
+// clearest is the first bearing at which the texts of the circles cover the fewest dots.
+func (c *chart) clearest(circles []int) (best float64) {
+	least := len(c.Dots) + 1
+	for _, bearing := range labelled {
+		covered := 0
+		for _, km := range circles {
+			x, y := toward(bearing, radius(float64(km)))
+			for _, d := range c.Dots {
+				if math.Abs(d.x-x) < besideLabel && math.Abs(d.y-y) < aboveLabel {
+					covered++
+				}
+			}
+		}
+		if covered < least {
+			best, least = bearing, covered
+		}
+	}
+	return best
+}
+
+// toward is the point at r from the middle in a direction; y grows downwards.
+func toward(bearing, r float64) (x, y float64) {
+	sin, cos := math.Sincos(bearing * math.Pi / 180)
+	return r * sin, -r * cos
+}
+
+func coord(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10+0, 'f', 1, 64) } // + 0: there is no -0
 
 // at returns the number of the dot at a place: that of one which is there already, or of a new one.
 func (c *chart) at(x, y float64) int {
@@ -74,7 +111,6 @@ func (c *chart) at(x, y float64) int {
 			return d.No
 		}
 	}
-	coord := func(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 	c.Dots = append(c.Dots, dot{coord(x), coord(y), len(c.Dots) + 1, x, y})
 	return len(c.Dots)
 }

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,10 +84,10 @@ func TestLayout(t *testing.T) {
 		km   string
 	}{
 		{"north", at(1000, 0), "0.0", "-60.7", "1,000"},
-		{"east", at(1000, 90), "60.7", "-0.0", "1,000"},
+		{"east", at(1000, 90), "60.7", "0.0", "1,000"},
 		{"the other side", at(20_000, 180), "0.0", "100.0", "20,000"},
 		{"farther than the earth", at(1e9, 180), "0.0", "100.0", "20,000"},
-		{"near", at(60, 90), "25.6", "-0.0", "60"},
+		{"near", at(60, 90), "25.6", "0.0", "60"},
 		{"rounded", at(4567, 180), "0.0", "80.6", "4,600"},
 	}
 	for _, tt := range tests {
@@ -102,9 +103,19 @@ func TestLayout(t *testing.T) {
 			t.Errorf("a dot for %v km: %+v", km, c.Dots)
 		}
 	}
+	c := w.layout(Sessions{Devices: []Device{{Sessions: []Session{at(1000, 180), {ID: "y", Far: Far{Known: true, Km: 9000, Bearing: 152}}}}}})
+	for _, l := range c.Circles {
+		for _, d := range c.Dots {
+			x, _ := strconv.ParseFloat(l.X, 64)
+			y, _ := strconv.ParseFloat(l.Y, 64)
+			if math.Abs(x-d.x) < 30 && math.Abs(y-d.y) < 12 {
+				t.Errorf("%q at %v %v lies under dot %d at %v %v", l.Text, x, y, d.No, d.x, d.y)
+			}
+		}
+	}
 	two := Sessions{Devices: []Device{{Sessions: []Session{at(1000, 10), {ID: "y", Far: Far{Known: true, Km: 1010, Bearing: 11}}, {ID: "z", Far: Far{Known: true, Km: 1000, Bearing: 200}},
 		{ID: "n", Far: Far{Known: true, Km: math.NaN()}}, {ID: "i", Far: Far{Known: true, Bearing: math.Inf(1)}}}}}}
-	c := w.layout(two)
+	c = w.layout(two)
 	if len(c.Dots) != 2 || c.marks["x"].No != 1 || c.marks["y"].No != 1 || c.marks["z"].No != 2 || len(c.marks) != 3 {
 		t.Errorf("got %+v %+v", c.Dots, c.marks)
 	}
