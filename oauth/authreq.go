@@ -84,7 +84,7 @@ func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client,
 			return nil, nil, f
 		}
 	}
-	c, err := rd.opt.Registry.Client(ident.ClientID(form.Get("client_id")))
+	c, err := rd.opt.Registry.Find(ctx, ident.ClientID(form.Get("client_id")))
 	if err != nil {
 		f.Err = InvalidRequest("The client is not known here.").Because(err)
 		return nil, nil, f

@@ -189,7 +189,7 @@ func (c *Client) prepare() error {
 	oneOf("id_token_signed_response_alg", c.IDTokenAlg, append([]string{""}, SigningAlgs...)...)
 	oneOf("access_token_signed_response_alg", c.TokenAlg, append([]string{""}, SigningAlgs...)...)
 	oneOf("userinfo_signed_response_alg", c.UserInfoAlg, append([]string{""}, SigningAlgs...)...)
-	oneOf("registered_by", c.Origin, "", "dynamic", "document")
+	oneOf("registered_by", c.Origin, "", ByRegistration, ByDocument)
 	for _, g := range c.GrantTypes {
 		oneOf("grant_types", g, GrantTypes...)
 	}
@@ -383,7 +383,8 @@ func (c *Client) DisplayName(lang string) string {
 }
 
 // Host is where the client lives as far as it cannot be forged: the host of its first https redirection URI, or its
-// scheme where it is an app. It is what people are shown beside the name.
+// scheme where it is an app; of a client that describes itself, the host that its client_id names. It is what people are
+// shown beside the name.
 func (c *Client) Host() string {
 	for _, raw := range c.RedirectURIs {
 		if u, err := url.Parse(raw); err == nil {
@@ -408,6 +409,12 @@ func (c *Client) Redirect(raw string) (string, bool) {
 	}
 	if slices.Contains(c.RedirectURIs, raw) {
 		return raw, true
+	}
+	if c.Origin == ByDocument {
+		if u, err := url.Parse(string(c.ID)); err == nil {
+			return u.Host
+		}
+		return ""
 	}
 	for _, reg := range c.RedirectURIs {
 		if sameButPort(raw, reg) {

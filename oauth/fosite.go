@@ -14,8 +14,8 @@ import (
 // lookup is the storage that fosite needs to read authorization requests: clients, from memory.
 type lookup struct{ reg *Registry }
 
-func (l lookup) GetClient(_ context.Context, id string) (fosite.Client, error) {
-	c, err := l.reg.Client(ident.ClientID(id))
+func (l lookup) GetClient(ctx context.Context, id string) (fosite.Client, error) {
+	c, err := l.reg.Find(ctx, ident.ClientID(id))
 	if err != nil {
 		return nil, fosite.ErrNotFound.WithWrap(err)
 	}

@@ -56,7 +56,7 @@ func (s *Service) Load(ctx context.Context, id string) (*Live, error) {
 	if device := oauth.EnvOf(ctx).Device; device == "" || l.Browser != string(device) {
 		return nil, ErrGone
 	}
-	if l.Client, err = s.opt.Registry.Client(l.Request.Client); err != nil {
+	if l.Client, err = s.opt.Registry.Find(ctx, l.Request.Client); err != nil {
 		return nil, ErrGone
 	}
 	if finished {

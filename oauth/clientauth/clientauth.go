@@ -64,7 +64,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *http.Request) (_ *o
 	if a.isBlocked(place) {
 		return nil, oauth.TooMany()
 	}
-	c, err := a.opt.Registry.Client(cred.id)
+	c, err := a.opt.Registry.Find(ctx, cred.id)
 	if err == nil {
 		err = a.check(ctx, c, cred)
 	} else if cred.secret != "" {

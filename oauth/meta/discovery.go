@@ -21,10 +21,16 @@ const (
 	PathRevoke     = "/revoke"
 	PathJWKS       = "/jwks"
 	PathLogout     = "/logout"
+	PathSession    = "/check-session"
+	PathRegister   = "/register"
 )
 
 // Discovery serves the metadata of the server and its keys, as bytes prepared ahead.
 type Discovery struct {
+	SessionIframe bool // there is a check_session_iframe, Session Management §2.1; to be set before the first request, as the next two
+	Registration  bool // clients may register themselves, RFC 7591
+	Documents     bool // … or be a document, OAuth Client ID Metadata Document §5
+
 	issuer   string
 	registry *oauth.Registry
 	ring     *keys.Ring
@@ -84,6 +90,13 @@ type metadata struct {
 	IDTokenEncs        []string `json:"id_token_encryption_enc_values_supported"`
 	Displays           []string `json:"display_values_supported"`
 	ResponseIss        bool     `json:"authorization_response_iss_parameter_supported"`
+	FrontLogout        bool     `json:"frontchannel_logout_supported"`
+	FrontLogoutSession bool     `json:"frontchannel_logout_session_supported"`
+	BackLogout         bool     `json:"backchannel_logout_supported"`
+	BackLogoutSession  bool     `json:"backchannel_logout_session_supported"`
+	CheckSession       string   `json:"check_session_iframe,omitempty"`
+	Register           string   `json:"registration_endpoint,omitempty"`
+	ClientDocuments    bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
 func (d *Discovery) build() ([]byte, error) {
@@ -103,7 +116,16 @@ func (d *Discovery) build() ([]byte, error) {
 		RequestAlgs: oauth.AssertionAlgs, RequestEncAlgs: d.ring.EncAlgs(), RequestEncs: keys.EncryptionEncs,
 		UserInfoAlgs: d.ring.Algs(), UserInfoEncAlgs: keys.EncryptionAlgs, UserInfoEncs: keys.EncryptionEncs,
 		IDTokenEncAlgs: keys.EncryptionAlgs, IDTokenEncs: keys.EncryptionEncs, Displays: []string{"page", "popup"},
-	})
+		FrontLogout: true, FrontLogoutSession: true, BackLogout: true, BackLogoutSession: true,
+	}
+	if d.SessionIframe {
+		m.CheckSession = at(PathSession)
+	}
+	if d.Registration {
+		m.Register = at(PathRegister)
+	}
+	m.ClientDocuments = d.Documents
+	return json.Marshal(m)
 }
 
 // Document serves the metadata; it is built anew only when a client or a resource changed.

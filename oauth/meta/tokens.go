@@ -56,7 +56,7 @@ func (s *Service) access(ctx context.Context, raw string) (issue.Access, *oauth.
 	if err != nil {
 		return a, nil, errInactive
 	}
-	if _, err := s.opt.Registry.Client(a.Client); err != nil {
+	if _, err := s.opt.Registry.Find(ctx, a.Client); err != nil {
 		return a, nil, errInactive
 	}
 	if a.Grant == "" {
@@ -141,7 +141,7 @@ func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) error {
 		wishes = c.UserInfo
 	}
 	out := oauth.ClaimsOf(u, strings.Fields(a.Scope), wishes)
-	c, err := s.opt.Registry.Client(a.Client)
+	c, err := s.opt.Registry.Find(ctx, a.Client)
 	if err != nil {
 		return oauth.InvalidToken("The access token is wrong, has expired, or was revoked.")
 	}
