@@ -261,12 +261,36 @@ func (c *Client) uriFaults() (faults []string) {
 			bad("%s %q is not an https URL", name, u)
 		}
 	}
+	if f := c.frontchannelFault(); f != "" {
+		bad("frontchannel_logout_uri %q %s", c.FrontchannelLogout, f)
+	}
 	for _, o := range c.WebOrigins {
 		if p, err := url.Parse(o); err != nil || p.Scheme == "" || p.Host == "" || p.Scheme+"://"+p.Host != o {
 			bad("web_origins %q is not an origin such as https://app.example.com", o)
 		}
 	}
 	return faults
+}
+
+// frontchannelFault says what is wrong with the page that the client is told on, or "". It goes into a frame of ours, whose
+// policy names its origin: that of a redirection URI, as OpenID Connect Front-Channel Logout §2 has it.
+func (c *Client) frontchannelFault() string {
+	u, err := url.Parse(c.FrontchannelLogout)
+	switch {
+	case c.FrontchannelLogout == "" || err != nil: // said already
+		return ""
+	case strings.ContainsAny(u.Host, "!$&'()*+,;=\"\\"):
+		return "has a host that is none"
+	}
+	if f := redirectFault(c.FrontchannelLogout); f != "" {
+		return f
+	}
+	for _, raw := range c.RedirectURIs {
+		if r, err := url.Parse(raw); err == nil && r.Scheme == u.Scheme && strings.EqualFold(r.Host, u.Host) {
+			return ""
+		}
+	}
+	return "has not the origin of one of the redirect_uris"
 }
 
 // redirectFault says what is wrong with a redirection URI, or "". RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1.
@@ -386,6 +410,12 @@ func (c *Client) DisplayName(lang string) string {
 // scheme where it is an app; of a client that describes itself, the host that its client_id names. It is what people are
 // shown beside the name.
 func (c *Client) Host() string {
+	if c.Origin == ByDocument {
+		if u, err := url.Parse(string(c.ID)); err == nil {
+			return u.Host
+		}
+		return ""
+	}
 	for _, raw := range c.RedirectURIs {
 		if u, err := url.Parse(raw); err == nil {
 			if u.Host != "" {
@@ -409,12 +439,6 @@ func (c *Client) Redirect(raw string) (string, bool) {
 	}
 	if slices.Contains(c.RedirectURIs, raw) {
 		return raw, true
-	}
-	if c.Origin == ByDocument {
-		if u, err := url.Parse(string(c.ID)); err == nil {
-			return u.Host
-		}
-		return ""
 	}
 	for _, reg := range c.RedirectURIs {
 		if sameButPort(raw, reg) {

@@ -157,12 +157,11 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, here *sessi
 	if err != nil {
 		return err
 	}
+	if id == here.ID {
+		return s.signOut(w, r, id, "owner", nil, "")
+	}
 	if err := s.opt.Meta.End(ctx, id, "owner"); err != nil {
 		return err
-	}
-	if id == here.ID {
-		s.setCookie(w, sessionCookie, "", 0)
-		return s.answer(w, r, http.StatusOK, pages.SignedOut{}, nil)
 	}
 	return s.to(w, "/account/sessions?done="+string(pages.DoneSignedOut))
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/web/locales"
 	"github.com/postern-id/postern/web/pages"
@@ -105,73 +104,4 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request) error {
 		return s.to(w, step.Kind.Path(f.live.ID))
 	}
 	return s.send(w, r, f, *answer)
-}
-
-// logout is the logout endpoint, and the form that confirms it. OpenID Connect RP-Initiated Logout §2, §3.
-func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
-	form := r.URL.Query()
-	if r.Method == http.MethodPost {
-		if err := r.ParseForm(); err != nil {
-			return badForm(err)
-		}
-		form = r.PostForm
-	}
-	ctx := r.Context()
-	req := s.opt.Meta.ReadLogout(form)
-	if req.Fault != nil {
-		return req.Fault
-	}
-	sess := current(ctx)
-	confirmed := r.Method == http.MethodPost && form.Has("csrf")
-	switch {
-	case confirmed && !s.genuine(r, "logout"):
-		return errForged
-	case confirmed && form.Get("decision") == "stay":
-		return s.to(w, "/account")
-	case confirmed && sess != nil:
-		return s.signOut(w, r, req.Client, req.Return, func() error { return s.opt.Meta.End(ctx, sess.ID, "logout") })
-	case req.Session != "" && (sess == nil || sess.ID == req.Session):
-		return s.signOut(w, r, req.Client, req.Return, func() error { return s.opt.Meta.End(ctx, req.Session, "logout") })
-	case sess == nil:
-		return s.signOut(w, r, req.Client, "", func() error { return nil })
-	}
-	v := pages.Logout{Form: pages.Form{CSRF: s.csrf(r, "logout")}}
-	for _, p := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
-		if form.Has(p) {
-			v.Hidden = append(v.Hidden, pages.Field{Name: p, Value: form.Get(p)})
-		}
-	}
-	if req.Client != nil {
-		v.Client = pages.Party{Name: req.Client.DisplayName(string(s.language(r, ""))), Host: req.Client.Host()}
-	}
-	if u, err := s.opt.Users.User(ctx, sess.User); err == nil {
-		v.Account = u.Username
-	}
-	return s.answer(w, r, http.StatusOK, v, nil)
-}
-
-// signOut ends, forgets the cookie, and leads where the client asked, or to our own page.
-func (s *Server) signOut(w http.ResponseWriter, r *http.Request, c *oauth.Client, to string, end func() error) error {
-	if err := end(); err != nil {
-		return err
-	}
-	s.setCookie(w, sessionCookie, "", 0)
-	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-	var party pages.Party
-	if c != nil {
-		party = pages.Party{Name: c.DisplayName(string(s.language(r, ""))), Host: c.Host()}
-	}
-	if to == "" {
-		return s.answer(w, r, http.StatusOK, pages.SignedOut{Client: party}, nil)
-	}
-	if r.Method == http.MethodPost && r.PostForm.Has("csrf") { // our own form: see send
-		back, err := pages.Registered(to)
-		if err != nil {
-			return err
-		}
-		return s.answer(w, r, http.StatusOK, pages.Continue{To: back, Client: party}, nil)
-	}
-	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
 }

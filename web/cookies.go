@@ -16,6 +16,7 @@ const (
 	langCookie    = "lang"
 	themeCookie   = "theme"
 	whoCookie     = "who"   // who used a passkey in this browser last
+	stateCookie   = "bs"    // the OP browser state, for scripts: see SessionStates
 	laterCookie   = "later" // the offer of a passkey was declined
 )
 

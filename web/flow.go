@@ -228,6 +228,7 @@ func (s *Server) establish(ctx context.Context, w http.ResponseWriter, had *sess
 		return sess, err
 	}
 	s.setCookie(w, sessionCookie, cookie, 0)
+	s.setState(w, &sess)
 	return sess, s.opt.Risk.Learn(ctx, d)
 }
 

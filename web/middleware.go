@@ -98,6 +98,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, row route, env id
 		return oauth.Unavailable(errors.New("web: too many requests at once"))
 	}
 	ctx := r.Context()
+	if row.face == frame {
+		frameHeaders(w.Header())
+	}
 	if row.face == page || row.face == fetch || row.face == open {
 		pageHeaders(w.Header())
 		cookie := s.cookie(r, deviceCookie)
@@ -118,6 +121,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, row route, env id
 				return oauth.Unavailable(err)
 			}
 		}
+		s.keepState(w, r, oauth.SessionOf(ctx))
 	}
 	return row.h(w, r.WithContext(oauth.WithEnv(ctx, env)))
 }
@@ -131,6 +135,14 @@ func pageHeaders(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), geolocation=(), camera=(), microphone=()")
 	h.Set("Cache-Control", "no-store")
+}
+
+// frameHeaders: in a frame of anybody, but no script that is not ours, and nowhere to go.
+func frameHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *; "+
+		"require-trusted-types-for 'script'; trusted-types 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store") // what is found says otherwise
 }
 
 // allowOrigin answers the CORS protocol, never with credentials.

@@ -13,6 +13,7 @@ type face int
 const (
 	page   face = iota // a person in a browser: cookies, CSP, and no form from elsewhere
 	fetch              // the script of our own pages: as page, with JSON
+	frame              // anybody's page that holds ours in a frame: no cookies, a script of ours and nothing else
 	open               // as page, but other sites may send people here by a form: they hold no power here
 	api                // a program: no cookies, OAuth JSON
 	public             // anybody, and caches: no cookies
@@ -57,6 +58,7 @@ func (s *Server) routes() []route {
 		{meta.PathIntrospect, post, api, nobody, 32 * kb, 0, o.Meta.Introspect},
 		{meta.PathRevoke, post, api, clients, 32 * kb, 0, o.Meta.Revoke},
 		{meta.PathLogout, both, open, nobody, 64 * kb, pace, s.logout},
+		{meta.PathSession, get, frame, nobody, 0, 0, s.checkSession},
 		// the pages of a sign-in
 		{"/login", both, page, nobody, 16 * kb, pace, s.login},
 		{"/code", both, page, nobody, 16 * kb, pace, s.code},

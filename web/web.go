@@ -52,6 +52,7 @@ type Options struct {
 	Passwords bool                                               // … and by password
 	Recovery  bool                                               // who lost all ways to sign in can ask for a mail
 	Related   []string                                           // further origins that may use our passkeys, WebAuthn L3 §5.11
+	States    *SessionStates                                     // session_state and the frame that checks it; nil for none
 	Access    time.Duration                                      // life of an access token, told to people
 	Log       *slog.Logger                                       // one line a request
 	Observe   func(route string, status int, took time.Duration) // metrics

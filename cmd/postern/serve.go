@@ -137,6 +137,7 @@ func (s *server) run(ctx context.Context) error {
 	for _, t := range s.tasks() {
 		wg.Go(func() { t.loop(ctx, h) })
 	}
+	start(func() error { return s.site.logouts.Run(ctx, s.reporter("logout")) })
 	<-ctx.Done()
 	err := context.Cause(ctx)
 	if errors.Is(err, context.Canceled) {
@@ -269,6 +270,21 @@ func (s *server) tasks() []task {
 		}})
 	}
 	return list
+}
+
+// reporter counts the failures of work that goes on all the time, and logs one a minute at most.
+func (s *server) reporter(name string) func(error) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(err error) {
+		s.house.metrics.failures.WithLabelValues(name).Inc()
+		mu.Lock()
+		defer mu.Unlock()
+		if now := clock(); now.Sub(last) >= time.Minute {
+			last = now
+			s.house.log.Error("periodic work fails", "task", name, "err", err.Error())
+		}
+	}
 }
 
 // loop runs t until ctx ends. A failure is logged when it begins and when it ends, and counted each time.

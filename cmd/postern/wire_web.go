@@ -14,6 +14,7 @@ import (
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/oauth/clientauth"
 	"github.com/postern-id/postern/oauth/issue"
+	"github.com/postern-id/postern/oauth/logout"
 	"github.com/postern-id/postern/oauth/meta"
 	"github.com/postern-id/postern/oauth/token"
 	"github.com/postern-id/postern/riskstep"
@@ -27,6 +28,7 @@ const deriveForms = "forms"
 // site is everything that the server serves in public, with the parts that need care while it runs.
 type site struct {
 	handler  http.Handler
+	logouts  *logout.Courier
 	registry *oauth.Registry
 	tokens   *keys.Ring
 	sealer   *keys.Sealer
@@ -81,26 +83,35 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	auth := clientauth.New(clientauth.Options{Registry: registry, Ephemeral: h.ephemeral(), Counters: h.counters(), Audit: h.journal,
 		Keys: clientKeys, SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
 		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke}, Now: clock})
+	discovery := meta.NewDiscovery(iss, registry, p.tokens)
+	forms := func() [][]byte { return p.sealer.Derive(deriveForms) }
+	var states *web.SessionStates
+	var state func(context.Context, *oauth.Client, string) string
+	if h.cfg.Sessions.Iframe {
+		states = web.NewSessionStates(forms, random)
+		state, discovery.SessionIframe = states.Of, true
+	}
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
 		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer,
 			Reader: oauth.NewReader(oauth.ReaderOptions{Registry: registry, Issuer: iss, Keys: clientKeys, Ring: p.tokens, Fetch: fetch, Now: clock}),
-			Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), Now: clock,
+			Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), State: state, Now: clock,
 			Code: t.Code.D(), Offline: t.Refresh.D()}),
 		Token: token.New(token.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
 			Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
-		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
+		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Ephemeral: h.ephemeral(),
 			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
-		Discovery: meta.NewDiscovery(iss, registry, p.tokens),
-		Authn:     p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
-		Audit: h.journal, History: h.db, FormKeys: func() [][]byte { return p.sealer.Derive(deriveForms) },
+		Discovery: discovery, States: states,
+		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
+		Audit: h.journal, History: h.db, FormKeys: forms,
 		Notify: notices, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),
 		Related: h.cfg.Passkeys.Origins, Proxies: prefixes(h.cfg.Proxies.Trusted), Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &site{handler, registry, p.tokens, p.sealer}, nil
+	courier := logout.New(logout.Options{Store: h.db, Registry: registry, Issue: issuer, Egress: fetch, Audit: h.journal, Now: clock})
+	return &site{handler, courier, registry, p.tokens, p.sealer}, nil
 }
 
 // best is what a person can reach with the factors they hold.

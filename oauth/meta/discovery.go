@@ -103,7 +103,7 @@ func (d *Discovery) build() ([]byte, error) {
 	secrets := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
 	auth := append(append([]string(nil), secrets...), "none")
 	at := func(path string) string { return d.issuer + path }
-	return json.Marshal(metadata{
+	m := metadata{
 		Issuer: d.issuer, Authorize: at(PathAuthorize), Token: at(PathToken), UserInfo: at(PathUserInfo), JWKS: at(PathJWKS),
 		Introspect: at(PathIntrospect), Revoke: at(PathRevoke), Logout: at(PathLogout),
 		Scopes: d.registry.ScopesSupported(), ResponseTypes: oauth.ResponseTypes, ResponseModes: oauth.ResponseModes,

@@ -21,6 +21,9 @@ type Logout struct {
 	Fault   *oauth.Error    // the request is wrong: nothing is redirected, and the person decides
 }
 
+// Frame is the page of a client that forgets a session, to be shown in a frame, and its origin.
+type Frame struct{ URL, Origin string }
+
 // ReadLogout reads the parameters of the logout endpoint. A hint that is not an ID token of ours, a client_id that is not
 // its audience, or a post_logout_redirect_uri that is not registered make a Fault, never a redirect.
 func (s *Service) ReadLogout(form url.Values) Logout {
@@ -76,6 +79,36 @@ func (s *Service) ReadLogout(form url.Values) Logout {
 	}
 	l.Return = to
 	return l
+}
+
+// Frames are the pages of the clients that were granted something in the session and want to hear of its end from the
+// browser. Each is told issuer and session, whether it asked for that or not. OpenID Connect Front-Channel Logout §2, §3.
+func (s *Service) Frames(ctx context.Context, id ident.SessionID) ([]Frame, error) {
+	if id == "" {
+		return nil, nil
+	}
+	clients, err := s.opt.Logouts.LogoutClients(ctx, id)
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	var out []Frame
+	for _, cid := range clients {
+		c, err := s.opt.Registry.Client(cid)
+		if err != nil || c.FrontchannelLogout == "" {
+			continue
+		}
+		u, err := url.Parse(c.FrontchannelLogout)
+		if err != nil {
+			continue
+		}
+		sep := "?"
+		if strings.Contains(c.FrontchannelLogout, "?") {
+			sep = "&"
+		}
+		q := url.Values{"iss": {s.opt.Issue.Issuer()}, "sid": {string(id)}}
+		out = append(out, Frame{URL: c.FrontchannelLogout + sep + q.Encode(), Origin: u.Scheme + "://" + u.Host})
+	}
+	return out, nil
 }
 
 // End ends a session and with it everything that derives from it. A session that is gone is no error.

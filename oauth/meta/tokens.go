@@ -28,6 +28,7 @@ type Options struct {
 	Auth      *clientauth.Authenticator
 	Issue     *issue.Issuer
 	Grants    oauth.GrantStore
+	Logouts   oauth.LogoutStore
 	Ephemeral store.Ephemeral
 	Users     authn.Store
 	Sessions  *sessions.Manager

@@ -31,7 +31,7 @@ func textOf(n *html.Node) string {
 	return strings.TrimSpace(b.String())
 }
 
-var script = regexp.MustCompile(`^/static/(app|passkey|codes)\.[0-9a-f]{12}\.js$`)
+var script = regexp.MustCompile(`^/static/(app|passkey|codes|post|signout)\.[0-9a-f]{12}\.js$`)
 
 // faults returns what is wrong with a page, whatever it shows.
 func faults(page string) (bad []string) {
@@ -77,7 +77,13 @@ func faults(page string) (bad []string) {
 			}
 		}
 		switch n.Data {
-		case "style", "iframe", "object", "base", "img":
+		case "iframe":
+			box, _ := attr(n, "sandbox")
+			_, hidden := attr(n, "hidden")
+			if src, _ := attr(n, "src"); !strings.HasPrefix(src, "https://") || box == "" || strings.Contains(box, "top-navigation") || !hidden {
+				say("iframe", src, box)
+			}
+		case "style", "object", "base", "img":
 			say("has", n.Data)
 		case "script":
 			if src, _ := attr(n, "src"); !script.MatchString(src) || textOf(n) != "" {

@@ -9,6 +9,7 @@ func (Continue) page() string      { return "continue" }
 func (FormPost) page() string      { return "formpost" }
 func (Logout) page() string        { return "logout" }
 func (SignedOut) page() string     { return "signedout" }
+func (SigningOut) page() string    { return "signingout" }
 func (Finished) page() string      { return "finished" }
 func (Error) page() string         { return "error" }
 func (Overview) page() string      { return "overview" }

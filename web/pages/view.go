@@ -194,7 +194,15 @@ type Logout struct {
 // SignedOut says that the person is signed out.
 type SignedOut struct {
 	Client Party
-	Back   Redirect // to the app, if it asked for that
+	Back   Redirect   // to the app, if it asked for that
+	Frames []Redirect // pages of apps that forget the session when they are shown
+}
+
+// SigningOut says so, too, while the frames load, and then sends the browser on, with a link for the one that does not go.
+type SigningOut struct {
+	To     Redirect
+	Client Party
+	Frames []Redirect
 }
 
 // Finished says that this sign-in was completed before, typically after the Back button.

@@ -71,7 +71,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 			}}),
 		Token: token.New(token.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Ephemeral: s.DB, Risk: s.Risk, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now, Grace: 20 * time.Second}),
-		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
+		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Logouts: s.DB, Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now}),
 		Discovery: meta.NewDiscovery(oauthtest.Issuer, s.Registry, s.Ring),
 		Authn:     s.Authn, Risk: s.Risk, Sessions: s.Sessions, Users: s.DB, Grants: s.DB, Consents: s.DB, Registry: s.Registry,
