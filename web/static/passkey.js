@@ -58,7 +58,7 @@ async function get(how, identifier) {
   if (signal.aborted) return;
   const lapse = how.mediation && options.timeout && setTimeout(() => !signal.aborted && ready(), options.timeout * 0.9);
   const publicKey = PKC.parseRequestOptionsFromJSON?.(options) ?? decode(options);
-  asked = performance.now();
+  asked = Date.now();
   const found = /** @type {any} */ (await navigator.credentials.get({ publicKey, ...how, ...(!how.uiMode && { signal }) }));
   clearTimeout(lapse);
   say("checking");
@@ -125,8 +125,8 @@ async function press() {
   try {
     await (kind !== "get" ? create({}) : now ? get({ uiMode: "immediate" }) : get({}, typed || known));
   } catch (e) {
-    // Where it holds nothing, that is said faster than anybody closes a dialogue.
-    if (now && e.name === "NotAllowedError" && performance.now() - asked < 400) {
+    // Where it holds nothing Chromium says so after half a second: nobody closes a dialogue that fast.
+    if (now && e.name === "NotAllowedError" && Date.now() - asked < 700) {
       quick = false;
       press();
     } else if (fail(e)) ready();
