@@ -170,15 +170,15 @@ func parse(b []byte) (*data, error) {
 	if err != nil && !isFlat {
 		return nil, err
 	}
-	read := readFlat
+	read, most := readFlat, probeCountries
 	if !isFlat {
 		if _, err := rich.Country(netip.IPv4Unspecified()); errors.As(err, new(geoip2.InvalidMethodError)) {
 			return nil, fmt.Errorf("a database of type %q has no countries", d.typ)
 		}
-		read = readNested
+		read, most = readNested, probeCities // its type says that there are countries
 	}
 	var countries bool
-	countries, d.cities, err = probe(raw, read)
+	countries, d.cities, err = probe(raw, read, most)
 	switch {
 	case isFlat && err != nil:
 		return nil, err
@@ -196,10 +196,9 @@ const (
 	probeCities    = 1 << 12
 )
 
-// probe says what the first records of a file have. A type does not tell: there are files of countries under the names
+// probe says what the first records of a file have, left at most. A type does not tell: there are files of countries under the names
 // of those with cities. An error is of a record before any country was seen.
-func probe(raw *maxminddb.Reader, read func(maxminddb.Result) (found, error)) (countries, cities bool, err error) {
-	left := probeCountries
+func probe(raw *maxminddb.Reader, read func(maxminddb.Result) (found, error), left int) (countries, cities bool, err error) {
 	for res := range raw.Networks(maxminddb.IncludeNetworksWithoutData(), maxminddb.IncludeAliasedNetworks()) {
 		f, err := read(res)
 		if err != nil && !countries {
