@@ -45,6 +45,7 @@ type Consent struct {
 	User      ident.UserID   `json:"user"`
 	Client    ident.ClientID `json:"client_id"`
 	Scope     []string       `json:"scope"`
+	Declined  []string       `json:"declined,omitempty"` // scope that was asked for and not allowed: not asked for again by itself
 	Resources []string       `json:"resource,omitempty"`
 	Claims    []string       `json:"claims,omitempty"`
 	Host      string         `json:"host,omitempty"` // the client's host when it was given

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/web/locales"
 	"github.com/postern-id/postern/web/pages"
@@ -36,19 +37,37 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) error {
 	if !s.genuine(r, f.about()) {
 		return errForged
 	}
-	switch r.PostForm.Get("decision") {
-	case "allow", "deny":
-	default:
+	allow := r.PostForm.Get("decision") == "allow"
+	if !allow && r.PostForm.Get("decision") != "deny" {
 		return s.consentPage(w, r, f, step)
 	}
-	scope := f.live.Request.Scope
-	if !f.live.Client.Allows("refresh_token") {
-		scope = slices.DeleteFunc(slices.Clone(scope), func(v string) bool { return v == "offline_access" })
+	scope := chosen(&f.live.Request, step, r.PostForm["allow"])
+	if len(scope) == 0 && len(f.live.Request.Scope) > 0 { // everything was unticked: that is a no
+		allow = false
 	}
-	if err := s.opt.Authorize.Decide(ctx, f.live, r.PostForm.Get("decision") == "allow", scope); err != nil {
+	if err := s.opt.Authorize.Decide(ctx, f.live, allow, scope); err != nil {
 		return err
 	}
 	return s.onward(ctx, w, f.live)
+}
+
+// essential is the scope without which a sign-in is none: it cannot be unticked. OIDC Core §3.1.2.1.
+const essential = "openid"
+
+// asked says whether the page asks for a scope: it was not allowed before, or all is asked for again.
+func asked(q *oauth.Request, step authorize.Step, scope string) bool {
+	return slices.Contains(step.New, scope) || slices.Contains(step.Declined, scope) || q.Has("consent")
+}
+
+// chosen is what the person allows of what was requested: what was allowed before and is not asked for again, what cannot
+// be unticked, and what was ticked. What was not requested is no choice.
+func chosen(q *oauth.Request, step authorize.Step, ticked []string) (out []string) {
+	for _, sc := range q.Scope {
+		if sc == essential || !asked(q, step, sc) || slices.Contains(ticked, sc) {
+			out = append(out, sc)
+		}
+	}
+	return out
 }
 
 func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, step authorize.Step) error {
@@ -58,17 +77,17 @@ func (s *Server) consentPage(w http.ResponseWriter, r *http.Request, f *flow, st
 		return err
 	}
 	v := pages.Consent{Form: s.form(r, f), Client: s.party(r, f), Account: u.Username,
-		SwitchURL: s.base.Path + "/login?" + f.query() + "&switch=1", Resources: q.Resources, Claims: q.Claims.Names()}
+		SwitchURL: s.base.Path + "/login?" + f.query() + "&switch=1", Resources: q.Resources, Claims: q.Claims.Names(),
+		HostBefore: step.HostBefore}
 	lang := s.language(r, joinSpaces(q.UILocales))
 	for _, sc := range q.Scope {
-		if sc == "offline_access" {
-			v.Offline = f.live.Client.Allows("refresh_token")
-			continue
-		}
 		perm := s.permission(sc, lang)
-		if slices.Contains(step.New, sc) || q.Has("consent") {
+		perm.Optional, perm.Unticked = sc != essential, slices.Contains(step.Declined, sc)
+		switch {
+		case sc == "offline_access" && !f.live.Client.Allows("refresh_token"): // it would be of no use
+		case asked(q, step, sc):
 			v.Asks = append(v.Asks, perm)
-		} else {
+		default:
 			v.Has = append(v.Has, perm)
 		}
 	}

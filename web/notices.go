@@ -76,7 +76,7 @@ func (s *Server) notMe(w http.ResponseWriter, r *http.Request) error {
 			return errForged
 		}
 	}
-	if q.Has("t") {
+	if !q.Has("s") && q.Get("decision") != "stop" {
 		return s.notMeByMail(w, r, q.Get("t"))
 	}
 	return s.notMeByHand(w, r, q)

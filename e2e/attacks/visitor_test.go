@@ -107,7 +107,9 @@ func (v *visitor) submit(path string, form url.Values) reply {
 
 var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
 
-// fields are the hidden fields of the first form of a page that has a csrf token.
+var ticked = regexp.MustCompile(`<input [^>]*name="([^"]+)" type="checkbox" value="([^"]*)" checked`)
+
+// fields are the hidden fields and the ticked boxes of the first form of a page that has a csrf token.
 func fields(r reply) url.Values {
 	out := url.Values{}
 	for _, part := range strings.Split(r.body, "<form")[1:] {
@@ -117,6 +119,9 @@ func fields(r reply) url.Values {
 		}
 		for _, m := range hidden.FindAllStringSubmatch(form, -1) {
 			out.Set(html.UnescapeString(m[1]), html.UnescapeString(m[2]))
+		}
+		for _, m := range ticked.FindAllStringSubmatch(form, -1) {
+			out.Add(html.UnescapeString(m[1]), html.UnescapeString(m[2]))
 		}
 		break
 	}

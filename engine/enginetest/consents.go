@@ -14,7 +14,7 @@ var consentParts = []part[Engine]{
 
 func (w walk) consent(r *room[Engine]) oauth.Consent {
 	return oauth.Consent{
-		User: w.user.ID, Client: w.client, Scope: []string{"openid", "zoë b"}, Resources: []string{"https://api.example/"}, Claims: []string{"name"},
+		User: w.user.ID, Client: w.client, Scope: []string{"openid", "zoë b"}, Declined: []string{"email", "phone"}, Resources: []string{"https://api.example/"}, Claims: []string{"name"},
 		Host: "app.example", CreatedAt: r.clock.now(), UpdatedAt: r.clock.now(),
 	}
 }

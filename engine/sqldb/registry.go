@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	consentColumns = `user_id, client_id, scope, resources, claims, host, created_at, updated_at`
+	consentColumns = `user_id, client_id, scope, declined, resources, claims, host, created_at, updated_at`
 	maxDocument    = 256 << 10
 	client         = "client"
 	resource       = "resource"
@@ -20,8 +20,8 @@ const (
 var (
 	qConsent    = sql(`SELECT ` + consentColumns + ` FROM consents WHERE user_id = $1 AND client_id = $2`)
 	qConsents   = sql(`SELECT ` + consentColumns + ` FROM consents WHERE user_id = $1 ORDER BY updated_at DESC, created_at DESC, client_id`)
-	qPutConsent = sql(`INSERT INTO consents (` + consentColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (user_id, client_id) DO UPDATE SET scope = excluded.scope, resources = excluded.resources, claims = excluded.claims,
+	qPutConsent = sql(`INSERT INTO consents (` + consentColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (user_id, client_id) DO UPDATE SET scope = excluded.scope, declined = excluded.declined, resources = excluded.resources, claims = excluded.claims,
 			host = excluded.host, created_at = excluded.created_at, updated_at = excluded.updated_at`)
 	qDeleteConsent   = sql(`DELETE FROM consents WHERE user_id = $1 AND client_id = $2`)
 	qRevokeOfConsent = sql(`UPDATE grants SET revoked_at = $1, revoke_why = 'consent_withdrawn'
@@ -46,8 +46,8 @@ var (
 
 func scanConsent(r *row) oauth.Consent {
 	return oauth.Consent{
-		User: ident.UserID(r.text()), Client: ident.ClientID(r.text()), Scope: list[string](r), Resources: list[string](r),
-		Claims: list[string](r), Host: r.text(), CreatedAt: r.time(), UpdatedAt: r.time(),
+		User: ident.UserID(r.text()), Client: ident.ClientID(r.text()), Scope: list[string](r), Declined: list[string](r),
+		Resources: list[string](r), Claims: list[string](r), Host: r.text(), CreatedAt: r.time(), UpdatedAt: r.time(),
 	}
 }
 
@@ -58,7 +58,7 @@ func (db *DB) Consent(ctx context.Context, user ident.UserID, client ident.Clien
 
 // PutConsent implements oauth.ConsentStore.
 func (db *DB) PutConsent(ctx context.Context, c oauth.Consent) error {
-	_, err := db.change(ctx, "put consent", newOp(qPutConsent, string(c.User), string(c.Client), listed(c.Scope), listed(c.Resources),
+	_, err := db.change(ctx, "put consent", newOp(qPutConsent, string(c.User), string(c.Client), listed(c.Scope), listed(c.Declined), listed(c.Resources),
 		listed(c.Claims), c.Host, micros(c.CreatedAt), micros(c.UpdatedAt)).locks(lockConsents, string(c.User)))
 	return err
 }

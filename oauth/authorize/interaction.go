@@ -119,16 +119,18 @@ func (s *Service) Decide(ctx context.Context, l *Live, allow bool, scope []strin
 	if l.Session != sess.ID { // the proof, if there was one, was of another session
 		l.Session, l.Proved = sess.ID, false
 	}
+	asked := grantable(l.Client, l.Request.Scope)
+	scope = missing(asked, missing(asked, scope))
 	l.Decided, l.Denied, l.Scope = true, !allow, scope
 	if allow {
-		if err := s.remember(ctx, sess.User, l, scope); err != nil {
+		if err := s.remember(ctx, sess.User, l, scope, missing(asked, scope)); err != nil {
 			return err
 		}
 	}
 	return s.save(ctx, l)
 }
 
-func (s *Service) remember(ctx context.Context, user ident.UserID, l *Live, scope []string) error {
+func (s *Service) remember(ctx context.Context, user ident.UserID, l *Live, scope, declined []string) error {
 	now := s.opt.Now()
 	had, err := s.opt.Consents.Consent(ctx, user, l.Client.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -136,9 +138,11 @@ func (s *Service) remember(ctx context.Context, user ident.UserID, l *Live, scop
 	}
 	c := oauth.Consent{User: user, Client: l.Client.ID, Host: l.Client.Host(), CreatedAt: now, UpdatedAt: now}
 	if err == nil && had.Host == c.Host { // what was allowed to another host does not carry over
-		c.Scope, c.Resources, c.Claims, c.CreatedAt = had.Scope, had.Resources, had.Claims, had.CreatedAt
+		c.Scope, c.Resources, c.Claims, c.CreatedAt = missing(had.Scope, declined), had.Resources, had.Claims, had.CreatedAt
+		c.Declined = missing(missing(had.Declined, scope), declined)
 	}
 	c.Scope = append(c.Scope, missing(scope, c.Scope)...)
+	c.Declined = append(c.Declined, declined...)
 	c.Resources = append(c.Resources, missing(l.Request.Resources, c.Resources)...)
 	c.Claims = append(c.Claims, missing(l.Request.Claims.Names(), c.Claims)...)
 	return s.opt.Consents.PutConsent(ctx, c)

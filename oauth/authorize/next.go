@@ -38,11 +38,13 @@ func (k Kind) Path(id string) string {
 
 // Step is the next thing to happen: an error for the client if Err is set, otherwise Kind.
 type Step struct {
-	Kind    Kind
-	Err     *oauth.Error
-	Session *sessions.Session // whose answer it is, at Consent and Respond
-	Scope   []string          // what is granted, at Respond
-	New     []string          // what was not allowed before, at Consent
+	Kind       Kind
+	Err        *oauth.Error
+	Session    *sessions.Session // whose answer it is, at Consent and Respond
+	Scope      []string          // what is granted, at Respond
+	New        []string          // what was neither allowed nor declined before, at Consent
+	Declined   []string          // what was declined before, at Consent
+	HostBefore string            // of the client when it was allowed, where it is another one now, at Consent
 }
 
 // next is the whole front channel on one screen: the session, its freshness, its strength, consent.
@@ -107,14 +109,19 @@ func (s *Service) consent(ctx context.Context, it *oauth.Interaction, c *oauth.C
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Step{}, err
 	}
-	fresh := missing(scope, had.Scope)
-	covered := err == nil && len(fresh) == 0 && len(missing(q.Resources, had.Resources)) == 0 &&
-		len(missing(q.Claims.Names(), had.Claims)) == 0 && had.Host == c.Host()
+	known, moved := err == nil, ""
+	if known && had.Host != c.Host() { // what was said to another host does not carry over
+		known, moved, had = false, had.Host, oauth.Consent{}
+	}
+	fresh := missing(missing(scope, had.Scope), had.Declined)
+	allowed := missing(scope, missing(scope, had.Scope)) // what was declined is not asked for again by itself
+	covered := known && len(fresh) == 0 && len(allowed) >= min(1, len(scope)) && len(missing(q.Resources, had.Resources)) == 0 &&
+		len(missing(q.Claims.Names(), had.Claims)) == 0
 	if covered && !q.Has("consent") {
-		return Step{Kind: Respond, Session: sess, Scope: scope}, nil
+		return Step{Kind: Respond, Session: sess, Scope: allowed}, nil
 	}
 	step := ask(Consent, oauth.ConsentRequired, sess)
-	step.New = fresh
+	step.New, step.Declined, step.HostBefore = fresh, had.Declined, moved
 	return step, nil
 }
 

@@ -141,7 +141,7 @@ var states = []struct {
 		Asks: Permissions("openid", "profile", "email", "offline_access"), ReturnHost: "app.harbor.example"}},
 	{"consent-full", Consent{Form: form, Client: Party{Name: "Ledger <Pro>", Host: "ledger.example", PolicyURL: "javascript:alert(1)", TermsURL: "https://ledger.example/terms", Unverified: true},
 		Account: "lin@demo.test", SwitchURL: "/login?i=Zk3v&switch=1", HostBefore: "old-ledger.example",
-		Asks:   append(Permissions("phone", "address", "ledger:read"), Permission{"ledger:move", "Prepare transfers for you to approve"}),
+		Asks:   append([]Permission{{Scope: "phone"}, {Scope: "address", Optional: true}, {Scope: "ledger:read", Optional: true}}, Permission{Scope: "ledger:move", Optional: true, Unticked: true, Text: "Prepare transfers for you to approve"}),
 		Has:    Permissions("openid", "profile"),
 		Claims: []string{"birthdate", "email_verified", "shoe_size"}, Resources: []string{"https://api.ledger.example/v2"},
 		Offline: true, ReturnHost: "ledger.example"}},

@@ -150,16 +150,16 @@ var scopeKeys = map[string]string{
 
 // asks returns ps with offline access, if it is among them or offline, once and as the last one.
 func asks(ps []Permission, offline bool) []Permission {
-	all := make([]Permission, 0, len(ps)+1)
+	all, last := make([]Permission, 0, len(ps)+1), Permission{Scope: offlineAccess}
 	for _, p := range ps {
 		if p.Scope == offlineAccess {
-			offline = true
+			offline, last = true, p
 			continue
 		}
 		all = append(all, p)
 	}
 	if offline {
-		all = append(all, Permission{Scope: offlineAccess})
+		all = append(all, last)
 	}
 	return all
 }

@@ -120,7 +120,7 @@ func TestWhatAPageSays(t *testing.T) {
 		{"development banner", Frame{Dev: true}, Login{}, []string{`class="dev"`}, nil},
 		{"deny stands before allow", frame(locales.English), Consent{}, []string{`value="deny">Don&#39;t allow</button><button type="submit" name="decision" value="allow"`}, nil},
 		{"unknown scope is shown", frame(locales.English), Consent{Asks: Permissions("a:b<c")}, []string{"no description: a:b&lt;c"}, nil},
-		{"text of the deployment", frame(locales.English), Consent{Asks: []Permission{{"x", "Do <x>"}}}, []string{"<li>Do &lt;x&gt;</li>"}, []string{"no description"}},
+		{"text of the deployment", frame(locales.English), Consent{Asks: []Permission{{Scope: "x", Text: "Do <x>"}}}, []string{"<li>Do &lt;x&gt;</li>"}, []string{"no description"}},
 		{"script link is no link", frame(locales.English), Consent{Client: Party{PolicyURL: "javascript:x"}}, nil, []string{"javascript"}},
 		{"two reasons at most", frame(locales.English), Code{StepUp: true, Reasons: []Reason{{Code: ReasonDevice}, {Code: ReasonAge}, {Code: ReasonRisk}}},
 			[]string{"recognise this device", "It has been a while"}, []string{"unusual"}},

@@ -141,7 +141,8 @@ type Context struct {
 	At      time.Time
 }
 
-// Consent asks whether Client may have what it asks for. It posts decision (allow or deny), csrf, i to /consent.
+// Consent asks whether Client may have what it asks for. It posts decision (allow or deny), csrf, i to /consent, with
+// allow for each optional permission that is ticked.
 type Consent struct {
 	Form
 	Client     Party
@@ -158,7 +159,11 @@ type Consent struct {
 
 // Permission is one scope. Text is its description in the language of the Frame where the deployment has one; ""
 // takes ours, and a scope that has none is shown by its name, never left out.
-type Permission struct{ Scope, Text string }
+type Permission struct {
+	Scope, Text string
+	Optional    bool // on the consent page: can be unticked
+	Unticked    bool // … and is to begin with
+}
 
 // Permissions returns the permissions of scopes without texts of the deployment.
 func Permissions(scopes ...string) []Permission {
