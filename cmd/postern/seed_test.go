@@ -157,7 +157,7 @@ func TestApplyRefusesBeforeItWrites(t *testing.T) {
 	_, do := workspace(t, "")
 	for _, tc := range []struct{ name, seed, want string }{
 		{"weak passwords, all of them", "users:\n  - {username: ann, password: short}\n  - {username: bob, password: shorter}\n", `"bob" is refused`},
-		{"algorithm", "clients:\n  - {client_id: a, token_endpoint_auth_method: none, redirect_uris: ['https://a/'], id_token_signed_response_alg: RS256}\n", "wants RS256, which is not in tokens.algs"},
+		{"algorithm", "clients:\n  - {client_id: a, token_endpoint_auth_method: none, redirect_uris: ['https://a/'], id_token_signed_response_alg: PS256}\n", "wants PS256, which is not in tokens.algs"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := do("clients:\n  - {client_id: first, token_endpoint_auth_method: none, redirect_uris: ['https://a/']}\n"+strings.TrimPrefix(tc.seed, "clients:\n"), "apply", "-f", "-")
