@@ -100,7 +100,8 @@ func (s *Server) party(r *http.Request, f *flow) pages.Party {
 	}
 	c := f.live.Client
 	lang := s.language(r, joinSpaces(f.live.Request.UILocales))
-	return pages.Party{Name: c.DisplayName(string(lang)), Host: c.Host(), PolicyURL: c.PolicyURI, TermsURL: c.TOSURI}
+	return pages.Party{Name: c.DisplayName(string(lang)), Host: c.Host(), LogoURL: s.logo(r.Context(), c), PolicyURL: c.PolicyURI, TermsURL: c.TOSURI,
+		Unverified: c.Origin != ""}
 }
 
 // finished shows that a flow was completed before; other errors pass.

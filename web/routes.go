@@ -44,6 +44,7 @@ func (s *Server) routes() []route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
 	both := []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	manage := []string{http.MethodGet, http.MethodPut, http.MethodDelete}
 	const kb = 1 << 10
 	const pace = 100 // what a large office behind one address may do; what guards secrets counts failures, in authn
 	o := s.opt
@@ -59,6 +60,9 @@ func (s *Server) routes() []route {
 		{meta.PathRevoke, post, api, clients, 32 * kb, 0, o.Meta.Revoke},
 		{meta.PathLogout, both, open, nobody, 64 * kb, pace, s.logout},
 		{meta.PathSession, get, frame, nobody, 0, 0, s.checkSession},
+		{meta.PathRegister, post, api, nobody, 64 * kb, pace, s.register},
+		{meta.PathRegister + "/{client}", manage, api, nobody, 64 * kb, pace, s.manageClient},
+		{logoPath + "{hash}", get, public, nobody, 0, pace, s.clientLogo},
 		// the pages of a sign-in
 		{"/login", both, page, nobody, 16 * kb, pace, s.login},
 		{"/code", both, page, nobody, 16 * kb, pace, s.code},
@@ -96,6 +100,22 @@ func (s *Server) routes() []route {
 		{"/healthz", get, public, nobody, 0, 0, s.healthz},
 		{static.Prefix, get, public, nobody, 0, 0, s.static()},
 	}
+}
+
+// register and manageClient are not there where clients cannot register themselves. RFC 7591 §3, RFC 7592 §2.
+
+func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
+	if s.opt.Register == nil {
+		return errNotFound
+	}
+	return s.opt.Register.Create(w, r)
+}
+
+func (s *Server) manageClient(w http.ResponseWriter, r *http.Request) error {
+	if s.opt.Register == nil {
+		return errNotFound
+	}
+	return s.opt.Register.Manage(w, r)
 }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {

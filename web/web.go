@@ -18,6 +18,7 @@ import (
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/oauth/meta"
+	"github.com/postern-id/postern/oauth/register"
 	"github.com/postern-id/postern/oauth/token"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
@@ -36,6 +37,8 @@ type Options struct {
 	Token     *token.Endpoint
 	Meta      *meta.Service
 	Discovery *meta.Discovery
+	Register  *register.Service // nil: clients cannot register themselves
+	Logos     *Logos            // nil: logos of clients are not shown
 	Authn     *authn.Service
 	Risk      *riskstep.Engine
 	Sessions  *sessions.Manager

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ type clientCmd struct {
 	Show         clientShowCmd   `cmd:"" help:"Show one client's metadata."`
 	Create       clientCreateCmd `cmd:"" help:"Create a client; its secret is printed this once."`
 	Update       clientUpdateCmd `cmd:"" help:"Change a client's metadata."`
+	Invite       clientInviteCmd `cmd:"" help:"Make a token by which somebody can register a client."`
 	RotateSecret clientRotateCmd `cmd:"" name:"rotate-secret" help:"Give a client a new secret; the old one works for a while yet."`
 	Delete       clientDeleteCmd `cmd:"" help:"Delete a client, and revoke all it was granted."`
 }
@@ -34,7 +36,7 @@ func (c clientListCmd) Run(t *terminal) error {
 		if err != nil {
 			return err
 		}
-		out := table{head: []string{"CLIENT", "NAME", "AUTHENTICATION", "GRANTS", "STATE"}}
+		out := table{head: []string{"CLIENT", "NAME", "AUTHENTICATION", "GRANTS", "FROM", "STATE"}}
 		list := []json.RawMessage{}
 		for _, d := range docs {
 			cl, err := oauth.ParseClient(d.JSON)
@@ -49,7 +51,7 @@ func (c clientListCmd) Run(t *terminal) error {
 			if len(grants) == 0 {
 				grants = []string{"authorization_code"}
 			}
-			out.add(d.ID, dash(cl.Name), authName(cl), strings.Join(grants, " "), state)
+			out.add(d.ID, dash(cl.Name), authName(cl), strings.Join(grants, " "), cmp.Or(cl.Origin, "operator"), state)
 			list = append(list, publicClient(cl))
 		}
 		out.json = list
@@ -262,7 +264,7 @@ func setMembers(m map[string]json.RawMessage, sets []string, fixed string) error
 		switch {
 		case !ok:
 			return usage("-m %s: must be NAME=VALUE", set)
-		case name == fixed || strings.HasPrefix(name, "client_secret"):
+		case name == fixed || strings.HasPrefix(name, "client_secret"), strings.HasPrefix(name, "registration_access_token"):
 			return usage("-m %s: cannot be set", name)
 		case v == "":
 			delete(m, name)

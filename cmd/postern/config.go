@@ -11,26 +11,27 @@ import (
 // it, `enum`, `min` and `max` bound it. A field with `secret` is never printed, and is refused on the command line, where
 // other users could read it; unless it is "text" it may also be given as <name>_file (and POSTERN_…_FILE).
 type Config struct {
-	Issuer     string           `yaml:"issuer" doc:"The public URL of this server, exactly as tokens carry it in iss: https, no trailing slash. http is accepted for localhost only."`
-	Listen     ListenConfig     `yaml:"listen" doc:"The public listener."`
-	Management ManagementConfig `yaml:"management" doc:"The operator's listener: /livez /readyz /metrics /version. Never expose it to the internet."`
-	Database   DatabaseConfig   `yaml:"database" doc:"Where everything durable is kept."`
-	Redis      RedisConfig      `yaml:"redis" doc:"Optional: keeps short-lived values and counters for many nodes."`
-	Secrets    SecretsConfig    `yaml:"secrets" doc:"The master key under which signing keys and other reversible secrets are sealed. Give exactly one of master, master_file and kms."`
-	Proxies    ProxiesConfig    `yaml:"proxies" doc:"Reverse proxies in front of this server."`
-	Password   PasswordConfig   `yaml:"password" doc:"Sign-in by password."`
-	Passkeys   PasskeysConfig   `yaml:"passkeys" doc:"Sign-in by passkey (WebAuthn)."`
-	Recovery   RecoveryConfig   `yaml:"recovery" doc:"How people who lost all ways to sign in get back; needs mail."`
-	Mail       MailConfig       `yaml:"mail" doc:"The mail server that tells people about their accounts. Without a host nothing is sent."`
-	Geo        GeoConfig        `yaml:"geo" doc:"Where addresses are, for the risk engine."`
-	Risk       RiskConfig       `yaml:"risk" doc:"What the risk engine does with what it sees."`
-	Sessions   SessionsConfig   `yaml:"sessions" doc:"How long a person stays signed in."`
-	Tokens     TokensConfig     `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
-	Keys       KeysConfig       `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
-	Audit      AuditConfig      `yaml:"audit" doc:"Checkpoints of the audit trail."`
-	Egress     EgressConfig     `yaml:"egress" doc:"What this server may fetch from."`
-	Telemetry  TelemetryConfig  `yaml:"telemetry" doc:"Traces by OpenTelemetry; off where no endpoint is given."`
-	Log        LogConfig        `yaml:"log" doc:"Log lines on standard error."`
+	Issuer       string             `yaml:"issuer" doc:"The public URL of this server, exactly as tokens carry it in iss: https, no trailing slash. http is accepted for localhost only."`
+	Listen       ListenConfig       `yaml:"listen" doc:"The public listener."`
+	Management   ManagementConfig   `yaml:"management" doc:"The operator's listener: /livez /readyz /metrics /version. Never expose it to the internet."`
+	Database     DatabaseConfig     `yaml:"database" doc:"Where everything durable is kept."`
+	Redis        RedisConfig        `yaml:"redis" doc:"Optional: keeps short-lived values and counters for many nodes."`
+	Secrets      SecretsConfig      `yaml:"secrets" doc:"The master key under which signing keys and other reversible secrets are sealed. Give exactly one of master, master_file and kms."`
+	Proxies      ProxiesConfig      `yaml:"proxies" doc:"Reverse proxies in front of this server."`
+	Password     PasswordConfig     `yaml:"password" doc:"Sign-in by password."`
+	Passkeys     PasskeysConfig     `yaml:"passkeys" doc:"Sign-in by passkey (WebAuthn)."`
+	Recovery     RecoveryConfig     `yaml:"recovery" doc:"How people who lost all ways to sign in get back; needs mail."`
+	Mail         MailConfig         `yaml:"mail" doc:"The mail server that tells people about their accounts. Without a host nothing is sent."`
+	Geo          GeoConfig          `yaml:"geo" doc:"Where addresses are, for the risk engine."`
+	Risk         RiskConfig         `yaml:"risk" doc:"What the risk engine does with what it sees."`
+	Sessions     SessionsConfig     `yaml:"sessions" doc:"How long a person stays signed in."`
+	Tokens       TokensConfig       `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
+	Registration RegistrationConfig `yaml:"registration" doc:"Clients that no operator registered. They always ask for consent, and never get what only an operator decides."`
+	Keys         KeysConfig         `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
+	Audit        AuditConfig        `yaml:"audit" doc:"Checkpoints of the audit trail."`
+	Egress       EgressConfig       `yaml:"egress" doc:"What this server may fetch from."`
+	Telemetry    TelemetryConfig    `yaml:"telemetry" doc:"Traces by OpenTelemetry; off where no endpoint is given."`
+	Log          LogConfig          `yaml:"log" doc:"Log lines on standard error."`
 }
 
 // ListenConfig is the public listener.
@@ -171,6 +172,17 @@ type TokensConfig struct {
 	Decryption   []string `yaml:"decryption" enum:"ECDH-ES,ECDH-ES+A128KW,ECDH-ES+A256KW,RSA-OAEP,RSA-OAEP-256" doc:"How clients may encrypt request objects to this server; empty: not at all. Those of RSA cost a key that is slow to make."`
 }
 
+// RegistrationConfig is how clients come here by themselves. RFC 7591, RFC 7592, OAuth Client ID Metadata Document.
+type RegistrationConfig struct {
+	Mode       string   `yaml:"mode" enum:"off,token,open" doc:"Who may register clients at /register: nobody; whoever holds a token of 'postern client invite'; or everybody."`
+	Profile    string   `yaml:"profile" enum:"oauth21,oidc" doc:"How strict the server is with such clients; see docs/clients.md."`
+	Scopes     []string `yaml:"scopes" doc:"What they may ask for beside the scopes of OpenID Connect."`
+	PerHour    int      `yaml:"per_hour" min:"0" max:"1000000" doc:"How many clients one network may register in an hour where everybody may; 0 is without limit."`
+	MaxClients int      `yaml:"max_clients" min:"1" max:"1000000" doc:"The most clients that have registered themselves; more are refused."`
+	Statements []string `yaml:"software_statement_issuers" doc:"Whose software statements are believed, each as ISSUER=FILE with a JWK set."`
+	Documents  bool     `yaml:"client_id_documents" doc:"Whether a client_id may be the https URL of a document in which the client describes itself. It is fetched when somebody names it."`
+}
+
 // KeysConfig is the rotation of signing keys.
 type KeysConfig struct {
 	Rotate  Duration `yaml:"rotate" min:"1h" max:"365d" doc:"How long a key signs."`
@@ -184,7 +196,7 @@ type AuditConfig struct {
 	CheckpointEvery Duration `yaml:"checkpoint_every" min:"1m" max:"7d" doc:"How often."`
 }
 
-// EgressConfig guards what this server fetches: jwks_uri of clients.
+// EgressConfig guards what this server fetches: keys, logos and documents of clients.
 type EgressConfig struct {
 	Allow []string `yaml:"allow" doc:"CIDR ranges that may be fetched from although they are not public. Only those of your own services."`
 }
@@ -227,10 +239,11 @@ func Defaults() Config {
 			Refresh: Duration(30 * day), RefreshGrace: Duration(20 * time.Second),
 			Alg: "ES256", Algs: []string{"ES256", "RS256"}, Decryption: []string{"ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"},
 		},
-		Keys:      KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
-		Audit:     AuditConfig{CheckpointEvery: Duration(time.Hour)},
-		Telemetry: TelemetryConfig{Service: "postern", Sample: 1},
-		Log:       LogConfig{Level: "info", Format: "json"},
+		Registration: RegistrationConfig{Mode: "off", Profile: "oidc", PerHour: 60, MaxClients: 10_000},
+		Keys:         KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
+		Audit:        AuditConfig{CheckpointEvery: Duration(time.Hour)},
+		Telemetry:    TelemetryConfig{Service: "postern", Sample: 1},
+		Log:          LogConfig{Level: "info", Format: "json"},
 	}
 }
 

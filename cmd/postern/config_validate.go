@@ -31,6 +31,7 @@ func (c *sourced) validate(fs *faults) {
 	c.checkTokens(bad)
 	c.checkFiles(bad)
 	c.checkPeople(bad)
+	c.checkRegistration(bad)
 	for _, l := range []struct {
 		path string
 		list []string
@@ -215,6 +216,17 @@ func (c *sourced) checkPeople(bad badFunc) {
 	}
 	if _, err := mail.ParseAddress(m.From); err != nil {
 		bad("mail.from", "must be an address such as Example ID <no-reply@example.com>")
+	}
+}
+
+func (c *sourced) checkRegistration(bad badFunc) {
+	for _, s := range c.Registration.Scopes {
+		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) { // RFC 6749 §3.3
+			bad("registration.scopes", "%q is no scope", s)
+		}
+	}
+	if _, err := statementKeys(c.Registration.Statements); err != nil {
+		bad("registration.software_statement_issuers", "%v", err)
 	}
 }
 

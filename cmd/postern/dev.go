@@ -152,6 +152,7 @@ func (d *dev) configure() error {
 	}
 	d.cfg.Database.DSN, d.cfg.Database.Migrate = ":memory:", true
 	d.cfg.Listen.Drain = Duration(2e9)
+	d.cfg.Registration.Mode, d.cfg.Registration.PerHour = "open", 0 // only this machine can reach it
 	d.cfg.Secrets.Master = keys.NewMasterText(random)
 	d.cfg.Tokens.Algs = append([]string{keys.ES256, keys.EdDSA}, wantedAlgs(d.seed.clients())...) // RSA only where it is asked for: making such a key is slow
 	slices.Sort(d.cfg.Tokens.Algs)

@@ -77,6 +77,12 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	}
 	iss, t := h.cfg.Issuer, h.cfg.Tokens
 	fetch := egress.New(egress.Options{Allow: allow})
+	h.describe(registry, p.tokens, egress.Options{Allow: allow})
+	logos := web.NewLogos(egress.New(egress.Options{Allow: allow, MaxBody: web.LogoSize}), clock)
+	newcomers, err := h.registration(p, registry, fetch, logos.Prefetch)
+	if err != nil {
+		return nil, err
+	}
 	clientKeys := oauth.NewClientKeys(fetch, clock)
 	issuer := issue.New(issue.Options{Issuer: iss, Ring: p.tokens, Derive: p.sealer.Derive, Anchor: p.sealer.Anchor, Keys: clientKeys, Registry: registry, Users: h.db,
 		Now: clock, Rand: random, Access: t.Access.D(), IDToken: t.ID.D()})
@@ -84,6 +90,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Keys: clientKeys, SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
 		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke}, Now: clock})
 	discovery := meta.NewDiscovery(iss, registry, p.tokens)
+	discovery.Registration, discovery.Documents = newcomers != nil, h.cfg.Registration.Documents
 	forms := func() [][]byte { return p.sealer.Derive(deriveForms) }
 	var states *web.SessionStates
 	var state func(context.Context, *oauth.Client, string) string
@@ -101,7 +108,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 			Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
 		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Ephemeral: h.ephemeral(),
 			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
-		Discovery: discovery, States: states,
+		Discovery: discovery, States: states, Register: newcomers, Logos: logos,
 		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
 		Audit: h.journal, History: h.db, FormKeys: forms,
 		Notify: notices, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),

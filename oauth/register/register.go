@@ -24,12 +24,10 @@ import (
 	"github.com/postern-id/postern/store"
 )
 
-// Path is the endpoint below the issuer; a client's own is Path/{client_id}.
-const Path = "/register"
-
 // Options of a Service. All are needed except Statements, Registered and the limits, which are off where they are 0.
 type Options struct {
 	Issuer     string
+	Endpoint   string // URL of Create; that of Manage has the client_id behind it
 	Open       bool // anybody may register; otherwise an initial access token is needed
 	Allow      oauth.Outsiders
 	Registry   *oauth.Registry
@@ -192,7 +190,7 @@ func (s *Service) answer(w http.ResponseWriter, status int, c *oauth.Client, sec
 	if err != nil {
 		return err
 	}
-	texts := map[string]string{"registration_access_token": token, "registration_client_uri": s.opt.Issuer + Path + "/" + string(c.ID)}
+	texts := map[string]string{"registration_access_token": token, "registration_client_uri": s.opt.Endpoint + "/" + string(c.ID)}
 	if secret != "" {
 		texts["client_secret"] = secret
 		m["client_secret_expires_at"] = json.RawMessage("0")

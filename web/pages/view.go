@@ -20,6 +20,7 @@ type Field struct{ Name, Value string }
 type Party struct {
 	Name       string
 	Host       string // from the verified metadata: what cannot be forged
+	LogoURL    string // a path of ours, or ""
 	PolicyURL  string // http(s) only; anything else is not linked
 	TermsURL   string
 	Unverified bool // registered by a third party, reviewed by nobody
