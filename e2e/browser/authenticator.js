@@ -1,10 +1,10 @@
 // A virtual authenticator of Chromium: a platform authenticator with resident keys whose owner is verified. Nobody
-// touches it until a test says so; otherwise Chromium would complete a conditional get() while the page still loads.
-export async function authenticator(b, page = b.page) {
+// touches it until a test says so (options may make it another one); otherwise Chromium would complete a conditional get() while the page still loads.
+export async function authenticator(b, page = b.page, options = {}) {
   const cdp = await b.context.newCDPSession(page)
   await cdp.send('WebAuthn.enable', { enableUI: false })
   const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', ctap2Version: 'ctap2_1',
-    transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: false } })
+    transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: false, ...options } })
   const send = (method, more) => cdp.send(`WebAuthn.${method}`, { authenticatorId, ...more })
   const presence = (enabled) => send('setAutomaticPresenceSimulation', { enabled })
   return {

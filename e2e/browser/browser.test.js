@@ -3,10 +3,12 @@
 import { after, before } from 'node:test'
 import account from './account.js'
 import budgets from './budgets.js'
+import ceremonies from './ceremonies.js'
 import { launch } from './chromium.js'
 import newcomer from './newcomer.js'
 import passkeys from './passkeys.js'
 import pages from './pages.js'
+import pseudo from './pseudo.js'
 import redirects from './redirects.js'
 import { start } from './server.js'
 
@@ -17,4 +19,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, passkeys, account, budgets, pages]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo]) suite(() => browser, () => server)

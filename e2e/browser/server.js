@@ -16,7 +16,8 @@ export const people = {
   bo: person('bo', 'Bo Ek', 'KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU'),
   mia: person('mia', 'Mia Moreau', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
   mei: person('mei', '林小美', 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK'),
-  ...Object.fromEntries(['eva', 'pia', 'ida', 'ole', 'tor', 'liv', 'kim', 'jon', 'una', 'zoe', 'rut', 'nel', 'ada', 'max', 'ivo', 'eli', 'fay', 'kai', 'bea'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
+  ...Object.fromEntries(['eva', 'pia', 'ida', 'ole', 'tor', 'liv', 'kim', 'jon', 'una', 'zoe', 'rut', 'nel', 'ada', 'max', 'ivo', 'eli', 'fay', 'kai', 'bea', 'kai2',
+    'uma', 'ada2', 'ben', 'cia', 'dag', 'ebo', 'gro', 'hal', 'ola', 'pim'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
   wei: person('wei', '王小伟'),
 }
 
@@ -37,8 +38,8 @@ const seed = {
   ],
 }
 
-// start returns what `postern dev --json` says, and stop. POSTERN_BIN names a built binary; without it one is built.
-export async function start() {
+// start returns what `postern dev --json` with flags says, and stop. POSTERN_BIN names a built binary; without it one is built.
+export async function start(...flags) {
   const dir = mkdtempSync(path.join(tmpdir(), 'postern-browser-'))
   let bin = process.env.POSTERN_BIN
   if (!bin) {
@@ -46,7 +47,7 @@ export async function start() {
     execFileSync('go', ['build', '-o', bin, './cmd/postern'], { cwd: path.join(import.meta.dirname, '../..'), stdio: 'inherit' })
   }
   writeFileSync(path.join(dir, 'seed.json'), JSON.stringify(seed))
-  const server = spawn(bin, ['dev', '--json', '--listen', '127.0.0.1:0', '--seed', path.join(dir, 'seed.json')], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const server = spawn(bin, ['dev', '--json', '--listen', '127.0.0.1:0', '--seed', path.join(dir, 'seed.json'), ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')
   const stop = async () => {
     server.kill('SIGINT')
