@@ -72,7 +72,7 @@ func authName(c *oauth.Client) string {
 // publicClient is a client's document without the hashes of its secrets.
 func publicClient(c *oauth.Client) json.RawMessage {
 	shown := *c
-	shown.SecretHash, shown.OldHash = "", ""
+	shown.SecretHash, shown.OldHash, shown.ManagementHash = "", "", ""
 	doc, err := json.Marshal(&shown)
 	if err != nil {
 		return json.RawMessage("null")

@@ -151,8 +151,8 @@ type SessionsConfig struct {
 	Raised  Duration   `yaml:"raised" min:"1m" max:"1h" doc:"How long a step-up raises a session."`
 	Rotate  Duration   `yaml:"rotate" min:"1m" max:"24h" doc:"How old the secret in a cookie may grow before it is replaced."`
 	PerUser int        `yaml:"per_user" min:"1" max:"150" doc:"The most live sessions of a person; the oldest ends first."`
-}
 	Iframe  bool       `yaml:"management_iframe" doc:"Offer OpenID Connect Session Management: clients learn in a frame that somebody signed out. It needs a cookie that other sites' pages can make use of; browsers that keep such cookies back tell every client 'changed'."`
+}
 
 // LifeConfig bounds one kind of session.
 type LifeConfig struct {
