@@ -20,6 +20,8 @@ type Page struct {
 	Lang    string
 	Forms   []Form
 	Links   []string // absolute
+	Images  []string // absolute
+	Frames  []string // of <iframe>, absolute
 	Refresh string   // where <meta http-equiv=refresh> leads, absolute; "" without one
 
 	// Client is set where the browser was sent on to somebody else, such as a client's redirection URI, which it
@@ -72,12 +74,18 @@ func (p *Page) FormWith(field, value string) (Form, bool) {
 	return Form{}, false
 }
 
-// Params are the parameters with which the client was reached; nil elsewhere.
+// Params are the parameters with which the client was reached, in the query or the fragment; nil elsewhere.
 func (p *Page) Params() url.Values {
 	if p.Client == nil {
 		return nil
 	}
-	return p.Client.Query()
+	v := p.Client.Query()
+	if inside, err := url.ParseQuery(p.Client.EscapedFragment()); err == nil {
+		for name, values := range inside {
+			v[name] = append(v[name], values...)
+		}
+	}
+	return v
 }
 
 // parse reads what a browser without scripts would see.
@@ -108,6 +116,14 @@ func (p *Page) walk(n *html.Node, form *Form, text *strings.Builder) {
 		case "a":
 			if u := p.resolve(attr(n, "href")); u != nil {
 				p.Links = append(p.Links, u.String())
+			}
+		case "img":
+			if u := p.resolve(attr(n, "src")); u != nil {
+				p.Images = append(p.Images, u.String())
+			}
+		case "iframe":
+			if u := p.resolve(attr(n, "src")); u != nil {
+				p.Frames = append(p.Frames, u.String())
 			}
 		case "form":
 			p.Forms = append(p.Forms, Form{Method: strings.ToUpper(attr(n, "method")), Action: p.resolve(attr(n, "action")), Values: url.Values{}})

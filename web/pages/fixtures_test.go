@@ -147,6 +147,8 @@ var states = []struct {
 		Offline: true, ReturnHost: "ledger.example"}},
 	{"continue", Continue{To: to("https://harbor.example/cb?code=abc&state=x%22&iss=https%3A%2F%2Fid.example"), Client: harbor}},
 	{"continue-scheme", Continue{To: to("app.harbor:/cb?code=abc&state='\"<x>"), Client: harbor}},
+	{"formpost", FormPost{To: to("https://harbor.example/cb"), Client: harbor, Fields: []Field{{"code", "abc"}, {"state", `"><script>x</script>`}}}},
+	{"formpost-denied", FormPost{To: to("https://harbor.example/cb"), Denied: true, Fields: []Field{{"error", "access_denied"}}}},
 	{"continue-denied", Continue{To: to("http://127.0.0.1:4711/cb?error=access_denied"), Denied: true}},
 	{"logout", Logout{Form: form, Client: harbor, Account: "lin@demo.test"}},
 	{"signedout", SignedOut{}},

@@ -117,6 +117,12 @@ func faults(page string) (bad []string) {
 		case "form":
 			action, _ := attr(n, "action")
 			m, _ := attr(n, "method")
+			if _, away := attr(n, "data-post"); away { // an answer that a client is posted: to a registered address, and with no token of ours
+				if u, err := url.Parse(action); m != "post" || err != nil || u.Scheme != "https" && u.Scheme != "http" && action != "" {
+					say("form", m, action)
+				}
+				break
+			}
 			if m != "post" && m != "get" || !strings.HasPrefix(action, "/") || strings.HasPrefix(action, "//") {
 				say("form", m, action)
 			}
@@ -204,6 +210,7 @@ func FuzzRender(f *testing.F) {
 			Code{Form: fm, Client: p, Account: a, StepUp: true, Reasons: []Reason{{Code: ReasonCountry, Country: b}, {Code: ReasonApp}}, Context: Context{Device: a, Country: b, At: now}},
 			Consent{Form: fm, Client: p, Account: a, Asks: Permissions(a, b), Claims: []string{c}, Resources: []string{a}, HostBefore: b, ReturnHost: c},
 			Continue{To: back, Client: p},
+			FormPost{To: back, Client: p, Fields: []Field{{a, b}, {c, a}}},
 			Error{Kind: BadRequest, Client: p, Back: back, Details: []Field{{a, b}}},
 			Sessions{Account: acct, Devices: []Device{{Name: a, Sessions: []Session{{ID: b, Country: c, Apps: []string{a}, AMR: []string{b}}}}}},
 			Apps{Account: acct, Apps: []App{{ID: a, Client: p, Has: Permissions(b)}}},
