@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -114,6 +115,20 @@ func TestRedirect(t *testing.T) {
 	}
 	if got, ok := parse(t, `{"client_id":"a","redirect_uris":["https://a.example/cb"]}`).Redirect(""); !ok || got != "https://a.example/cb" {
 		t.Errorf("the only registered URI may be left out: got %q, %v", got, ok)
+	}
+}
+
+// A page that goes into a frame of ours is on an origin that the client answers for, and cannot break out of our policy.
+func TestFrontchannelLogoutURI(t *testing.T) {
+	for uri, want := range map[string]bool{
+		"https://app.example/out": true, "https://app.example/out?x=1": true, "https://APP.example/out": true, "https://app.example:8443/out": false,
+		"https://other.example/out": false, "http://app.example/out": false, "https://app.example/out#x": false, "https://u@app.example/out": false,
+		"https://app.example;script-src/out": false, "javascript:alert(1)": false, "/out": false, "http://127.0.0.1:4000/out": true, "http://127.0.0.1:4001/out": false,
+	} {
+		_, err := ParseClient(fmt.Appendf(nil, `{"client_id":"a","redirect_uris":["https://app.example/cb","http://127.0.0.1:4000/cb","https://app.example;script-src/cb"],"frontchannel_logout_uri":%q}`, uri))
+		if (err == nil) != want {
+			t.Errorf("%s: %v", uri, err)
+		}
 	}
 }
 

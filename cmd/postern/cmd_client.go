@@ -105,7 +105,11 @@ func (c clientShowCmd) Run(t *terminal) error {
 		if err != nil {
 			return err
 		}
-		return c.print(t.out, documentTable(publicClient(cl)))
+		out := shownClient(cl)
+		if err := h.addLogouts(ctx, cl, &out); err != nil {
+			return err
+		}
+		return c.print(t.out, out)
 	})
 }
 
