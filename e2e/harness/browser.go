@@ -21,6 +21,7 @@ type Browser struct {
 	IP    string      // its address, as a proxy reports it
 	Extra http.Header // goes with every request, for example Accept-Language
 	Jar   http.CookieJar
+	Visit func(*Page) // told of every page on the way, also of those that send on at once; nil for none
 
 	server *Server
 	http   *http.Client
@@ -90,6 +91,9 @@ func (b *Browser) follow(method string, to *url.URL, form url.Values, site strin
 			return nil, err
 		}
 		b.Page = p
+		if b.Visit != nil {
+			b.Visit(p)
+		}
 		next := p.Refresh
 		if p.Status == http.StatusFound || p.Status == http.StatusSeeOther {
 			next = p.Header.Get("Location")

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,7 +17,7 @@ import (
 // launch runs the process and waits until it is ready.
 func (s *Server) launch(bin string) error {
 	cmd := exec.Command(bin, s.args...)
-	cmd.Dir, cmd.Stderr, cmd.Env = s.dir, s.log, append(environ(), s.conf...)
+	cmd.Dir, cmd.Stderr, cmd.Env = s.dir, s.log, slices.Concat(environ(), s.conf, s.opt.Env)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type Options struct {
 	TLS    bool              // https with a certificate of its own, which Server.Transport trusts; not with Dev
 	Dev    bool              // `postern dev` instead of `postern serve`; Memory and SQLite only, and Memory implies it
 	Dir    string            // where its files are; default: t.TempDir()
+	Env    []string          // further environment of its process, such as SSL_CERT_FILE=path
 }
 
 // The engines.
