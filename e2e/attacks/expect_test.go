@@ -75,7 +75,7 @@ func inAWord(bad func(string, ...any), r reply) {
 
 // framed: A20, A21.
 func framed(bad func(string, ...any), h http.Header) {
-	csp := h.Get("Content-Security-Policy")
+	csp, _, _ := strings.Cut(h.Get("Content-Security-Policy"), "; frame-src ") // TestFrontChannel looks at the rest
 	for _, want := range []string{"frame-ancestors 'none'", "default-src 'none'", "base-uri 'none'", "form-action 'self'"} {
 		if !strings.Contains(csp, want) {
 			bad("the policy lacks %s: %s", want, csp)

@@ -39,7 +39,7 @@ var surface = []endpoint{
 	{"/introspect", "POST", "", "api", 32, ""},
 	{"/revoke", "POST", "clients", "api", 32, ""},
 	{"/logout", "GET HEAD POST", "", "open", 64, ""},
-	{"/check-session", "GET HEAD", "", "frame", 0, "404"}, // switched off; TestCheckSession
+	{"/check-session", "GET HEAD", "", "frame", 0, "404"}, // switched off
 	{"/login", "GET HEAD POST", "", "page", 16, ""},
 	{"/code", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
 	{"/consent", "GET HEAD POST", "", "page", 16, "400"},
