@@ -116,12 +116,14 @@ func (p *page) read(n *html.Node) {
 	case n.Data == "form" && attr["method"] == "post":
 		p.action = attr["action"]
 	case n.Data == "input":
-		p.fields.Set(attr["name"], attr["value"])
-		switch attr["name"] {
-		case "identifier":
-			p.fields.Set("identifier", username)
-		case "password":
-			p.fields.Set("password", password)
+		_, checked := attr["checked"]
+		switch name := attr["name"]; {
+		case name == "identifier":
+			p.fields.Set(name, username)
+		case name == "password":
+			p.fields.Set(name, password)
+		case attr["type"] != "checkbox" || checked:
+			p.fields.Add(name, attr["value"])
 		}
 	case n.Data == "button" && attr["value"] == "allow":
 		p.fields.Set(attr["name"], attr["value"])

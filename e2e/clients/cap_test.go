@@ -19,14 +19,14 @@ func TestCap(t *testing.T) {
 			capWalk(t, "app-"+alg, secret, oidc.Alg(alg))
 		})
 	}
-	t.Run("jwt-RS256", func(t *testing.T) {
+	t.Run("strict-RS256", func(t *testing.T) {
 		t.Parallel()
 		key := clientKeys["jwt-RS256"].(*rsa.PrivateKey)
-		assertion, err := clientassertion.NewJWTWithRSAKey("jwt-RS256", []string{issuer}, clientassertion.RS256, key, clientassertion.WithKeyID(keyID))
+		assertion, err := clientassertion.NewJWTWithRSAKey("strict-RS256", []string{issuer}, clientassertion.RS256, key, clientassertion.WithKeyID(keyID))
 		if err != nil {
 			t.Fatal(err)
 		}
-		capWalk(t, "jwt-RS256", "", oidc.ES256, oidc.WithClientAssertionJWT(assertion))
+		capWalk(t, "strict-RS256", "", oidc.ES256, oidc.WithClientAssertionJWT(assertion))
 	})
 }
 

@@ -40,7 +40,8 @@ var algs = []string{"ES256", "RS256", "PS256", "EdDSA"}
 // issuer is that of the server that TestMain started.
 var issuer string
 
-// clientKeys are the private keys of the clients "jwt-ES256", "jwt-RS256" and "jwt-EdDSA"; their key ID is "k1".
+// clientKeys are the private keys of the clients "jwt-ES256", "jwt-RS256" and "jwt-EdDSA", and of "strict-…"; their key ID
+// is "k1".
 var clientKeys = map[string]any{}
 
 const keyID = "k1"
@@ -149,8 +150,11 @@ func seed() ([]byte, error) {
 		}
 		clientKeys["jwt-"+alg] = key
 		set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: keyID, Algorithm: alg, Use: "sig"}}}
-		list = append(list, app("jwt-"+alg, object{"token_endpoint_auth_method": "private_key_jwt",
-			"token_endpoint_auth_signing_alg": alg, "jwks": set, "served_resources": []string{resource}}))
+		method := object{"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": alg, "jwks": set,
+			"served_resources": []string{resource}}
+		list = append(list, app("strict-"+alg, method))
+		method["profile"] = "oidc" // for zitadel/oidc, which writes the aud of its assertions as a list; the default wants a string
+		list = append(list, app("jwt-"+alg, method))
 	}
 	return json.Marshal(object{
 		"users": []object{{"username": username, "email": email, "email_verified": true, "password": password,
