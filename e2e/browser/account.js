@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
+import { authenticator } from './authenticator.js'
 import { enterCode, open, shot, signIn } from './chromium.js'
 import { people, totp } from './server.js'
 
@@ -105,6 +106,18 @@ export default function account(browser, server) {
       const own = JSON.parse(readFileSync(await download.path(), 'utf8'))
       assert.equal(own.user.username ?? own.user.Username, person.username)
       assert.doesNotMatch(JSON.stringify(own), /argon2|PasswordHash/i)
+
+      await page.goto(place.of('activity'))
+      await page.selectOption('#kind', 'data')
+      await page.click('form.filter button')
+      await page.waitForURL((u) => u.searchParams.get('kind') === 'data')
+      assert.deepEqual(await page.$$eval('ul.events b', (l) => l.map((b) => b.textContent)), ['已下载数据', '账号资料已更改'])
+      assert.equal(await page.inputValue('#kind'), 'data')
+      await page.selectOption('#kind', 'signin')
+      await page.click('form.filter button')
+      await page.waitForURL((u) => u.searchParams.get('kind') === 'signin')
+      await shot(page, 'activity-filtered')
+      assert.ok((await page.$$('ul.events a[href*="/not-me?"]')).length > 0, 'no sign-in can be disowned')
     })
 
     it('"this was not me" ends every session', async (page, place) => {
@@ -127,18 +140,7 @@ export default function account(browser, server) {
     it('who lost everything but a recovery code gets in again', async (page, place) => {
       const person = people[javaScriptEnabled ? 'max' : 'ivo']
       const [code, second] = await place.codes(person)
-      await page.context().clearCookies()
-      await page.goto(place.of('settings'))
-      await page.click('summary:has-text("sign in")')
-      await page.click('main a[href$="/recover"]')
-      await page.fill('[name=identifier]', person.email)
-      await page.click('main form button.primary')
-      await page.waitForSelector('h1:text("Check your email")')
-      const { links } = await place.mailed(person, /^Recover your account/)
-      await page.goto(links.find((l) => l.includes('/recover/go')))
-      await page.click('main form button.primary')
-      await page.waitForSelector('h1:text("Your recovery has begun")')
-      await shot(page, 'recover-wait')
+      await place.recover(person)
       await page.fill('[name=code]', 'AAAA-AAAA-AAAA')
       await page.click('main form button.primary')
       await page.waitForSelector('[role=alert]')
@@ -163,6 +165,47 @@ export default function account(browser, server) {
       await page.waitForURL((u) => u.pathname === '/account')
     })
   }
+  byPasskey(browser, server)
+}
+
+// byPasskey ends a recovery in a passkey, after a ceremony that came to nothing.
+function byPasskey(browser, server) {
+  test('a recovery ends in a passkey, at the second try', async () => {
+    const b = await open(browser())
+    try {
+      const { page } = b
+      const key = await authenticator(b)
+      const place = new Place(b, server().issuer)
+      const person = people.kai2
+      const [code] = await place.codes(person)
+      const other = await page.context().browser().newContext({ locale: 'en-US' }) // the owner, elsewhere
+      await other.addCookies(await page.context().cookies())
+      const owner = await other.newPage()
+      await place.recover(person)
+      await owner.goto(`${server().issuer}/account`)
+      assert.ok(await owner.isVisible('button[value=stop]'), 'the overview does not tell of it')
+      await shot(owner, 'account-recovery')
+      await page.fill('[name=code]', code)
+      await page.click('main form[action$="/recover/show"] button')
+      await page.waitForSelector('[data-passkey=create] button')
+      await shot(page, 'recover-set-passkey')
+      await key.verified(false) // as if the person had turned away from the prompt
+      await key.touch('.passkey button', () => page.waitForSelector('.passkey .status.bad'))
+      await key.verified(true)
+      await key.touch('.passkey button', () => page.waitForURL((u) => u.pathname === '/recover' && u.searchParams.has('done')))
+      assert.equal((await key.credentials()).length, 1)
+      await shot(page, 'recovered')
+      await place.mailed(person, /Your account was recovered/)
+      await owner.goto(`${server().issuer}/account`)
+      assert.match(owner.url(), /\/login\?/, 'who was signed in before still is')
+      await other.close()
+      await page.click('main .actions a')
+      await key.touch('.passkey button', () => page.waitForURL((u) => u.pathname === '/account'))
+      b.clean()
+    } finally {
+      await b.close()
+    }
+  })
 }
 
 // Place is the account of the server at issuer, as the browser of b sees it.
@@ -189,6 +232,23 @@ export class Place {
     await this.page.click('button:text("Create")')
     await this.page.waitForSelector('ol.codes')
     return this.page.$$eval('ol.codes li', (list) => list.map((li) => li.textContent.trim()))
+  }
+
+  // recover asks for the recovery of a person and begins its wait.
+  async recover(person) {
+    const { page } = this
+    await page.context().clearCookies()
+    await page.goto(this.of('settings'))
+    await page.click('summary:has-text("sign in")')
+    await page.click('main a[href$="/recover"]')
+    await page.fill('[name=identifier]', person.email)
+    await page.click('main form button.primary')
+    await page.waitForSelector('h1:text("Check your email")')
+    const { links } = await this.mailed(person, /^Recover your account/)
+    await page.goto(links.find((l) => l.includes('/recover/go')))
+    await page.click('main form button.primary')
+    await page.waitForSelector('h1:text("Your recovery has begun")')
+    await shot(page, 'recover-wait')
   }
 
   // mailed opens the newest mail to a person with such a subject, in a tab of its own, and returns its first link.
