@@ -91,9 +91,10 @@ func (rd *Reader) Read(ctx context.Context, form url.Values) (*Request, *Client,
 	}
 	f.Client = c
 	whole, bad := rd.object(ctx, c, form)
-	if bad != nil { // it can be told to the client only as far as the outer request is good
-		f.Err = bad
-		f.towards(form)
+	if bad != nil { // the client hears of it only where the outer request says where
+		if f.Err = bad; form.Get("redirect_uri") != "" {
+			f.towards(form)
+		}
 		return nil, nil, f
 	}
 	form = whole

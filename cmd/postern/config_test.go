@@ -67,7 +67,7 @@ database:
   max_conns: many
 tokens:
   access: 1s
-  alg: RS256
+  alg: PS256
   alg: PS256
 telemetry: {sample: 2}
 secrets:
@@ -88,7 +88,7 @@ password: [a]
 		file + ":7: database.max_conns: must be a whole number",
 		file + ":9: tokens.access: must be at least 30s",
 		file + ":11: tokens.alg: is given twice",
-		"tokens.alg: RS256 is not among tokens.algs",
+		"tokens.alg: PS256 is not among tokens.algs",
 		file + ":12: telemetry.sample: must be at most 1",
 		file + ":14: secrets.master: ",
 		file + ":15: secrets.master_file: both the value and its file are given",

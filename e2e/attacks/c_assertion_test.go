@@ -83,6 +83,7 @@ func TestC12_C13_AssertionClaims(t *testing.T) {
 	for name, c := range map[string]map[string]any{
 		"aud evil": {"aud": "https://evil.example"}, "aud none": {"aud": nil}, "aud empty": {"aud": ""}, "aud []": {"aud": []string{}}, "aud slash": {"aud": iss + "/"},
 		"aud prefix": {"aud": iss + ".evil.example"}, "aud two servers": {"aud": []string{iss, "https://evil.example"}}, "aud object": {"aud": map[string]any{"x": iss}}, "aud number": {"aud": 7},
+		"aud list": {"aud": []string{iss}}, "aud endpoint": {"aud": iss + "/token"}, "aud both": {"aud": []string{iss, iss + "/token"}}, // but see below
 		"aud authorize": {"aud": iss + "/authorize"}, "aud upper": {"aud": strings.ToUpper(iss)},
 		"exp past": {"exp": now - 300}, "exp a day ahead": {"exp": now + 86_400}, "exp none": {"exp": nil}, "exp huge": {"exp": json.Number("1e300")}, "exp negative": {"exp": -1}, "exp text": {"exp": "soon"}, "exp null": {"exp": json.RawMessage("null")},
 		"no sub": {"sub": nil}, "no iss": {"iss": nil}, "iss other": {"iss": "key-rs"}, "sub other": {"sub": "svc"}, "both other": {"sub": "key-rs", "iss": "key-rs"}, "sub list": {"sub": []string{"key-es"}},
@@ -96,10 +97,30 @@ func TestC12_C13_AssertionClaims(t *testing.T) {
 	}
 	v := visit(t, plain())
 	for name, c := range map[string]map[string]any{
-		"plain": nil, "list": {"aud": []string{iss}}, "endpoint": {"aud": iss + "/token"}, "10 s ahead": {"iat": now + 10, "nbf": now + 10}, "a little past": {"exp": now - 5}, "no iat": {"iat": nil}, "fraction": {"exp": float64(now) + 60.5},
+		"plain": nil, "10 s ahead": {"iat": now + 10, "nbf": now + 10}, "a little past": {"exp": now - 5}, "no iat": {"iat": nil}, "fraction": {"exp": float64(now) + 60.5},
 	} {
 		if r := v.token("", asserted(assertion(t, esKey, nil, c))); r.StatusCode != http.StatusOK {
 			t.Errorf("%s is refused: %s", name, r.body)
+		}
+	}
+}
+
+// By the habits of OpenID Connect an assertion may name an endpoint, or several of ours; a client has to be registered so.
+func TestC12_AudienceByProfile(t *testing.T) {
+	t.Parallel()
+	iss := plain().Issuer
+	me := func(aud any) url.Values {
+		return asserted(assertion(t, esKey, nil, map[string]any{"iss": "key-oidc", "sub": "key-oidc", "aud": aud}))
+	}
+	v := visit(t, plain())
+	for name, aud := range map[string]any{"issuer": iss, "list": []string{iss}, "endpoint": iss + "/token", "both": []string{iss, iss + "/token"}} {
+		if r := v.token("", me(aud)); r.StatusCode != http.StatusOK {
+			t.Errorf("%s is refused: %s", name, r.body)
+		}
+	}
+	for name, aud := range map[string]any{"evil": "https://evil.example", "two servers": []string{iss, "https://evil.example"}, "authorize": iss + "/authorize"} {
+		if r := v.token("", me(aud)); r.field("error") != "invalid_client" {
+			t.Errorf("%s: %d %s", name, r.StatusCode, r.body)
 		}
 	}
 }
