@@ -61,8 +61,8 @@ func (s *Server) routes() []route {
 		{meta.PathLogout, both, open, nobody, 64 * kb, pace, s.logout},
 		{meta.PathSession, get, frame, nobody, 0, 0, s.checkSession},
 		{meta.PathRegister, post, api, nobody, 64 * kb, pace, s.register},
-		{meta.PathRegister + "/{client}", manage, api, nobody, 64 * kb, pace, s.manageClient},
-		{logoPath + "{hash}", get, public, nobody, 0, pace, s.clientLogo},
+		{"/register/{client}", manage, api, nobody, 64 * kb, pace, s.manageClient},
+		{"/client-logo/{hash}", get, public, nobody, 0, pace, s.clientLogo},
 		// the pages of a sign-in
 		{"/login", both, page, nobody, 16 * kb, pace, s.login},
 		{"/code", both, page, nobody, 16 * kb, pace, s.code},
