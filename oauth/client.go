@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -241,7 +242,7 @@ func (c *Client) prepare() error {
 
 func (c *Client) uriFaults() (faults []string) {
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	if len(c.RedirectURIs) > maxURIs || len(c.PostLogoutURIs) > maxURIs || len(c.WebOrigins) > maxURIs {
+	if len(c.RedirectURIs) > maxURIs || len(c.PostLogoutURIs) > maxURIs || len(c.WebOrigins) > maxURIs || len(c.RequestURIs) > maxURIs {
 		bad("more than %d URIs", maxURIs)
 	}
 	for _, u := range c.RedirectURIs {
@@ -252,6 +253,11 @@ func (c *Client) uriFaults() (faults []string) {
 	for _, u := range c.PostLogoutURIs {
 		if err := redirectFault(u); err != "" {
 			bad("post_logout_redirect_uris %q %s", u, err)
+		}
+	}
+	for _, u := range c.RequestURIs { // OIDC Core §6.2
+		if p, err := url.Parse(u); err != nil || len(u) > maxRequestURI || p.Host == "" || p.User != nil || p.Scheme != "https" && !loopbackHTTP(p) {
+			bad("request_uris %q is not an https URL of at most %d bytes", u, maxRequestURI)
 		}
 	}
 	for name, u := range map[string]string{"client_uri": c.URI, "logo_uri": c.LogoURI, "policy_uri": c.PolicyURI,
@@ -391,7 +397,7 @@ func (c *Client) theSector() string {
 // Keys is the registered key set, nil where there is none or where it lies behind jwks_uri.
 func (c *Client) Keys() *keys.Set { return c.set }
 
-// DisplayName is the name in the language that fits best, or the client_id.
+// DisplayName is the name in the language that fits best, or what else names the client.
 func (c *Client) DisplayName(lang string) string {
 	if n := c.Names[lang]; n != "" {
 		return n
@@ -400,10 +406,10 @@ func (c *Client) DisplayName(lang string) string {
 	if n := c.Names[base]; n != "" {
 		return n
 	}
-	if c.Name != "" {
-		return c.Name
+	if host := c.Host(); c.Name == "" && c.Origin != "" && host != "" { // nobody chose its client_id for people to read
+		return host
 	}
-	return string(c.ID)
+	return cmp.Or(c.Name, string(c.ID))
 }
 
 // Host is where the client lives as far as it cannot be forged: the host of its first https redirection URI, or its

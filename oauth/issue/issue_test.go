@@ -17,10 +17,10 @@ import (
 	"github.com/postern-id/postern/oauth/oauthtest"
 )
 
-func issuer(t testing.TB) (*oauthtest.House, *issue.Issuer) {
-	h := oauthtest.New(t, []string{`{"client_id":"jwt","client_secret":"x","redirect_uris":["https://a.example/cb"]}`,
+func issuer(t testing.TB, more ...string) (*oauthtest.House, *issue.Issuer) {
+	h := oauthtest.New(t, append(more, `{"client_id":"jwt","client_secret":"x","redirect_uris":["https://a.example/cb"]}`,
 		`{"client_id":"opaque","client_secret":"x","redirect_uris":["https://a.example/cb"],"access_token_format":"opaque","access_token_lifetime":60}`,
-		`{"client_id":"ed","client_secret":"x","redirect_uris":["https://a.example/cb"],"access_token_signed_response_alg":"EdDSA"}`}, nil)
+		`{"client_id":"ed","client_secret":"x","redirect_uris":["https://a.example/cb"],"access_token_signed_response_alg":"EdDSA"}`), nil)
 	return h, issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: h.Ring, Derive: h.Sealer.Derive, Anchor: h.Sealer.Anchor, Keys: h.ClientKeys, Registry: h.Registry, Users: h.DB, Now: h.Now, Rand: rand.Reader})
 }
 

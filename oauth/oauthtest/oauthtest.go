@@ -65,7 +65,7 @@ func New(t testing.TB, clients, resources []string) *House {
 	must(err)
 	h.Sealer, err = keys.NewSealer(ctx, keys.SealerOptions{Store: h.DB, Masters: []keys.Master{master}, Now: h.Now, Rand: rand.Reader})
 	must(err)
-	h.Ring, err = keys.NewRing(ctx, keys.RingOptions{Store: h.DB, Sealer: h.Sealer, Use: "token", Algs: []string{"ES256", "EdDSA"}, Now: h.Now,
+	h.Ring, err = keys.NewRing(ctx, keys.RingOptions{Store: h.DB, Sealer: h.Sealer, Use: "token", Algs: []string{"ES256", "EdDSA"}, EncAlgs: []string{"ECDH-ES"}, Now: h.Now,
 		Ahead: time.Hour, Overlap: time.Hour})
 	must(err)
 	h.Audit, err = audit.NewWriter(ctx, audit.WriterOptions{Store: h.DB, Now: h.Now, Rand: rand.Reader})
