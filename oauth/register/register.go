@@ -28,7 +28,7 @@ import (
 type Options struct {
 	Issuer     string
 	Endpoint   string // URL of Create; that of Manage has the client_id behind it
-	Open       bool // anybody may register; otherwise an initial access token is needed
+	Open       bool   // anybody may register; otherwise an initial access token is needed
 	Allow      oauth.Outsiders
 	Registry   *oauth.Registry
 	Store      oauth.RegistryStore
