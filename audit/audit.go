@@ -7,6 +7,7 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"time"
 
 	"github.com/postern-id/postern/ident"
@@ -38,6 +39,9 @@ type Event struct {
 	Agent   string            `json:"agent,omitempty"`
 	Request string            `json:"request,omitempty"`
 	Data    map[string]string `json:"data,omitempty"`
+	// Evidence is JSON that proves the act to others, such as what a person signed: at most 6 KiB, kept whole or not at all,
+	// and left out of telemetry.
+	Evidence json.RawMessage `json:"evidence,omitempty"`
 }
 
 // Entry is an event in its chain. Each running process writes a stream of its own, so that no two

@@ -25,6 +25,7 @@ const (
 	maxValue = 256      // bytes, of a value in Data and of an identifier; longer ones are cut
 	maxAgent = 512      // bytes; longer ones are cut
 	maxBody  = 8 << 10  // bytes of JSON
+	maxProof = 6 << 10  // bytes of evidence
 	cutMark  = "…"      // ends what was cut
 	maxRead  = 64 << 10 // bytes; a stored body longer than this was not written by us
 )
@@ -64,6 +65,9 @@ func fit(e Event) (Event, []byte, error) {
 	}
 	if len(e.Data) > maxData {
 		return e, nil, fmt.Errorf("%w: %s: %d entries of data", ErrEvent, e.Type, len(e.Data))
+	}
+	if len(e.Evidence) > maxProof || len(e.Evidence) > 0 && !json.Valid(e.Evidence) {
+		return e, nil, fmt.Errorf("%w: %s: evidence of %d bytes", ErrEvent, e.Type, len(e.Evidence))
 	}
 	for name := range e.Data {
 		if name == "" || len(name) > maxName || !utf8.ValidString(name) {

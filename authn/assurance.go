@@ -15,6 +15,7 @@ const (
 	hasSynced                            // a passkey that verified its user and may be copied to their other devices
 	hasBound                             // a passkey that verified its user and stays on its device, as it says itself
 	hasHardware                          // as hasBound, and its maker attests that hardware keeps it
+	hasApproval                          // a device of theirs that took over a number and had its key sign for them
 )
 
 type rung struct {
@@ -25,7 +26,7 @@ type rung struct {
 
 // rungs is what single factors add up to, strongest first; the first row whose factors are all
 // there counts. NIST SP 800-63B-4 §2.1 to §2.3, §3.1.1.2 (a memorised secret that is the only
-// factor has at least 15 characters), §3.1.2 (look-up secrets), §3.1.4 (one-time passwords), §3.1.6 and §3.1.7
+// factor has at least 15 characters), §3.1.2 (look-up secrets), §3.1.3 (out-of-band devices), §3.1.4 (one-time passwords), §3.1.6 and §3.1.7
 // (cryptographic authenticators), §3.2.5 (phishing resistance), Appendix B (syncable authenticators).
 // A passkey is bound to the name of the site, so that whatever stands beside it cannot be phished either.
 var rungs = []rung{
@@ -38,6 +39,7 @@ var rungs = []rung{
 	{hasShortPassword | hasOTP, ident.AAL2, []ident.AMR{ident.Password, ident.OTP, ident.MultiFactor}},
 	{hasPassword | hasRecovery, ident.AAL2, []ident.AMR{ident.Password, ident.OTP, ident.MultiFactor}},
 	{hasShortPassword | hasRecovery, ident.AAL2, []ident.AMR{ident.Password, ident.OTP, ident.MultiFactor}},
+	{hasApproval, ident.AAL2, []ident.AMR{ident.Possession, ident.UserPresent, ident.MultiFactor}},
 	{hasTouch, ident.AAL1, []ident.AMR{ident.Possession, ident.UserPresent}},
 	{hasPassword, ident.AAL1, []ident.AMR{ident.Password}},
 	{hasOTP, ident.AAL1, []ident.AMR{ident.OTP}},

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/postern-id/postern/audit"
@@ -62,11 +63,12 @@ type Policy struct {
 }
 
 // Options are what a Service stands on. All must be set, except Rand (crypto/rand), Policy, and
-// Passkeys and Recovery, without which there are none.
+// Passkeys, Recovery and Approvers, without which there are none.
 type Options struct {
 	Users     Store
 	Passkeys  PasskeyStore
 	Recovery  RecoveryStore
+	Approvers ApproverStore
 	Ephemeral store.Ephemeral
 	Counters  store.Counters
 	Sealer    Sealer
@@ -81,22 +83,24 @@ type Options struct {
 
 // Service verifies factors.
 type Service struct {
-	users    Store
-	passkeys PasskeyStore
-	recovery RecoveryStore
-	eph      store.Ephemeral
-	sealer   Sealer
-	audit    audit.Recorder
-	now      func() time.Time
-	rand     io.Reader
-	policy   Policy
-	hasher   *hasher
-	block    *blocklist
-	throttle *throttle
-	mds      *metadataService
-	decoy    decoyKey
-	breaches *breaches
-	tell     func(context.Context, User, RecoveryNews) error
+	users     Store
+	passkeys  PasskeyStore
+	recovery  RecoveryStore
+	approvers ApproverStore
+	eph       store.Ephemeral
+	counters  store.Counters
+	sealer    Sealer
+	audit     audit.Recorder
+	now       func() time.Time
+	rand      io.Reader
+	policy    Policy
+	hasher    *hasher
+	block     *blocklist
+	throttle  *throttle
+	mds       *metadataService
+	decoy     decoyKey
+	breaches  *breaches
+	tell      func(context.Context, User, RecoveryNews) error
 }
 
 // New returns a Service, or an error for a missing part, a policy that cannot be, or a blocklist file that cannot be read.
@@ -137,7 +141,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		users: o.Users, passkeys: o.Passkeys, recovery: o.Recovery, eph: o.Ephemeral, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
+		users: o.Users, passkeys: o.Passkeys, recovery: o.Recovery, approvers: o.Approvers, eph: o.Ephemeral, counters: o.Counters, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
 		policy: o.Policy, hasher: h, block: block, throttle: th, mds: mds, breaches: leaks, tell: o.TellRecovery,
 	}, nil
 }
@@ -181,6 +185,7 @@ func (p *Policy) complete() error {
 type Factors struct {
 	Password, OTP bool
 	Passkeys      int             // how many
+	Approvers     int             // how many
 	RecoveryCodes int             // how many are left
 	Best          ident.Assurance // what all of it together reaches
 }
@@ -213,6 +218,13 @@ func (s *Service) Factors(ctx context.Context, user ident.UserID) (Factors, erro
 		if f.RecoveryCodes > 0 {
 			have |= hasRecovery
 		}
+	}
+	list, err := s.Approvers(ctx, user)
+	if err != nil {
+		return Factors{}, err
+	}
+	if f.Approvers = len(list); slices.ContainsFunc(list, func(a Approver) bool { return a.Kind == ApproverApp }) {
+		have |= hasApproval // a browser signs with a passkey, which stands there already
 	}
 	if f.Best = have.worth().assurance; !u.RecoveredAt.IsZero() {
 		f.Best = min(f.Best, ident.AAL1)

@@ -93,20 +93,22 @@ type selection struct {
 	UserVerification   string `json:"userVerification"`
 }
 
-// begin makes the challenge of c and keeps c; it returns the secret handle to it.
+// begin makes the challenge of c, unless it has one, and keeps c; it returns the secret handle to it.
 func (s *Service) begin(ctx context.Context, bind string, c *ceremony) (handle string, err error) {
 	if bind == "" {
 		return "", errors.New("authn: a ceremony belongs to something")
 	}
-	challenge, err := s.random(32)
-	if err != nil {
-		return "", err
+	if c.Challenge == nil {
+		challenge, err := s.random(32)
+		if err != nil {
+			return "", err
+		}
+		if err := c.Challenge.UnmarshalText([]byte(challenge)); err != nil {
+			return "", fmt.Errorf("authn: ceremony: %w", err)
+		}
 	}
 	if handle, err = s.random(32); err != nil {
 		return "", err
-	}
-	if err := c.Challenge.UnmarshalText([]byte(challenge)); err != nil {
-		return "", fmt.Errorf("authn: ceremony: %w", err)
 	}
 	of := sha256.Sum256([]byte(bind))
 	c.Bind = of[:]

@@ -29,6 +29,7 @@ type Engine interface {
 	authn.Store
 	authn.PasskeyStore
 	authn.RecoveryStore
+	authn.ApproverStore
 	store.Ephemeral
 	store.Counters
 }
@@ -83,7 +84,7 @@ func Service(t testing.TB, o Options) *authn.Service {
 		o.Policy.Passkey = authn.PasskeyPolicy{RPID: RPID, RPName: "Postern", Origins: []string{Origin}}
 	}
 	s, err := authn.New(authn.Options{
-		Users: o.Engine, Passkeys: o.Engine, Recovery: o.Engine, Ephemeral: o.Engine, Counters: o.Engine, Sealer: NewSealer(), Audit: o.Trail, Now: o.Clock.Now, Policy: o.Policy,
+		Users: o.Engine, Passkeys: o.Engine, Recovery: o.Engine, Approvers: o.Engine, Ephemeral: o.Engine, Counters: o.Engine, Sealer: NewSealer(), Audit: o.Trail, Now: o.Clock.Now, Policy: o.Policy,
 		TellRecovery: o.Tell,
 	})
 	if err != nil {

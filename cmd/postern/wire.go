@@ -243,7 +243,7 @@ func (h *house) thePeople(ctx context.Context) (*authn.Service, error) {
 		return nil, err
 	}
 	o := authn.Options{
-		Users: h.db, Passkeys: h.db, Recovery: h.db, Ephemeral: h.ephemeral(), Counters: h.counters(), Sealer: sealer, Audit: journal,
+		Users: h.db, Passkeys: h.db, Recovery: h.db, Approvers: h.db, Ephemeral: h.ephemeral(), Counters: h.counters(), Sealer: sealer, Audit: journal,
 		Now: clock, Rand: random, Policy: h.peoplePolicy(),
 	}
 	if h.canRecover() {

@@ -52,7 +52,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	s.Notify, err = notify.New(notify.Options{Store: s.DB, Sealer: s.Sealer, Ephemeral: s.DB, Render: words, Audit: s.Audit, Now: s.Now,
 		BaseURL: oauthtest.Issuer})
 	must(err)
-	s.Authn, err = authn.New(authn.Options{Users: s.DB, Passkeys: s.DB, Recovery: s.DB, TellRecovery: s.Notify.Recovery, Ephemeral: s.DB, Counters: s.DB, Sealer: s.Sealer, Audit: s.Audit, Now: s.Now,
+	s.Authn, err = authn.New(authn.Options{Users: s.DB, Passkeys: s.DB, Recovery: s.DB, Approvers: s.DB, TellRecovery: s.Notify.Recovery, Ephemeral: s.DB, Counters: s.DB, Sealer: s.Sealer, Audit: s.Audit, Now: s.Now,
 		Policy: authn.Policy{Password: true, Passkey: authn.PasskeyPolicy{RPID: "id.example.com", Origins: []string{oauthtest.Issuer}}}})
 	must(err)
 	s.Risk, err = riskstep.New(riskstep.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, Policy: riskstep.DefaultPolicy(), HashKey: derive("risk-profile")})
