@@ -39,6 +39,7 @@ type Engine interface {
 	authn.Store
 	authn.PasskeyStore
 	authn.RecoveryStore
+	authn.ApproverStore
 	riskstep.Store
 	sessions.Store
 	notify.Store
@@ -64,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
 		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts}, {"Logout", logoutParts},
+		{"Approvers", approverParts},
 	} {
 		t.Run(section.name, func(t *testing.T) { sit(t, open, section.parts) })
 	}

@@ -22,6 +22,9 @@ func (m *reference) forgetFactors(user ident.UserID) {
 	if !m.has("DeleteUser leaves the passkeys") {
 		m.passkeys = slices.DeleteFunc(m.passkeys, func(p authn.Passkey) bool { return p.User == user })
 	}
+	if !m.has("DeleteUser leaves the approvers") {
+		m.approvers = slices.DeleteFunc(m.approvers, func(a authn.Approver) bool { return a.User == user })
+	}
 	if !m.has("DeleteUser leaves the recovery codes") {
 		delete(m.codes, user)
 	}

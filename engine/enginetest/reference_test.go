@@ -38,6 +38,7 @@ type reference struct {
 	users     map[ident.UserID]authn.User
 	profiles  map[ident.UserID]profile
 	passkeys  []authn.Passkey
+	approvers []authn.Approver
 	codes     map[ident.UserID][]code
 	sessions  map[ident.SessionID]sessions.Session
 	grants    map[ident.GrantID]oauth.Grant
