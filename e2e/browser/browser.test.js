@@ -5,6 +5,7 @@ import account from './account.js'
 import budgets from './budgets.js'
 import ceremonies from './ceremonies.js'
 import { launch } from './chromium.js'
+import logout from './logout.js'
 import newcomer from './newcomer.js'
 import passkeys from './passkeys.js'
 import pages from './pages.js'
@@ -19,4 +20,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, logout]) suite(() => browser, () => server)

@@ -38,14 +38,20 @@ const seed = {
   ],
 }
 
-// start returns what `postern dev --json` with flags says, and stop. POSTERN_BIN names a built binary; without it one is built.
-export async function start(...flags) {
-  const dir = mkdtempSync(path.join(tmpdir(), 'postern-browser-'))
+// binary is the server: POSTERN_BIN names one that is built; without it one is built into dir.
+export function binary(dir) {
   let bin = process.env.POSTERN_BIN
   if (!bin) {
     bin = path.join(dir, 'postern')
     execFileSync('go', ['build', '-o', bin, './cmd/postern'], { cwd: path.join(import.meta.dirname, '../..'), stdio: 'inherit' })
   }
+  return bin
+}
+
+// start returns what `postern dev --json` with flags says, and stop.
+export async function start(...flags) {
+  const dir = mkdtempSync(path.join(tmpdir(), 'postern-browser-'))
+  const bin = binary(dir)
   writeFileSync(path.join(dir, 'seed.json'), JSON.stringify(seed))
   const server = spawn(bin, ['dev', '--json', '--listen', '127.0.0.1:0', '--seed', path.join(dir, 'seed.json'), ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')

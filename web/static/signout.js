@@ -1,4 +1,7 @@
-// Goes on as soon as the pages of the apps have loaded; without a script the page goes on by itself after a moment.
+// Goes on as soon as the pages of the apps have loaded, and does not wait for one that hangs: browsers begin to count the
+// refresh of the page only after that. Without a script there is a link meanwhile.
 "use strict";
 
-addEventListener("load", () => location.replace(document.querySelector("a[data-next]").href));
+const onward = () => location.replace(document.querySelector("a[data-next]").href);
+addEventListener("load", onward);
+setTimeout(onward, 3000);
