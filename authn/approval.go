@@ -274,11 +274,22 @@ func (s *Service) AskedApproval(ctx context.Context, handle, bind string) (Appro
 
 // PendingApprovals returns the requests that wait for user, newest first, at most maxPending, as Approval does.
 func (s *Service) PendingApprovals(ctx context.Context, user ident.UserID) ([]Approval, error) {
-	listed, err := s.listed(ctx, user)
+	list, err := s.pending(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	var out []Approval
+	for _, r := range list {
+		out = append(out, r.shown(r.Compare))
+	}
+	return out, nil
+}
+
+func (s *Service) pending(ctx context.Context, user ident.UserID) (out []record, err error) {
+	listed, err := s.listed(ctx, user)
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range listed {
 		r, _, err := s.settled(ctx, l.Handle)
 		if errors.Is(err, ErrNoApproval) {
@@ -288,10 +299,10 @@ func (s *Service) PendingApprovals(ctx context.Context, user ident.UserID) ([]Ap
 			return nil, err
 		}
 		if r.User == user && r.State == ApprovalPending {
-			out = append(out, r.shown(r.Compare))
+			out = append(out, r)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Approval) int { return b.Asked.Compare(a.Asked) })
+	slices.SortStableFunc(out, func(a, b record) int { return b.Asked.Compare(a.Asked) })
 	return out[:min(len(out), maxPending)], nil
 }
 

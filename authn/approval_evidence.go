@@ -9,8 +9,6 @@ import (
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
-
-	"github.com/postern-id/postern/keys"
 )
 
 // ErrEvidence says that evidence does not prove what it says.
@@ -36,9 +34,7 @@ type Evidence struct {
 // ParseEvidence reads Evidence as an audit event holds it.
 func ParseEvidence(text []byte) (Evidence, error) {
 	var e Evidence
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&e); err != nil || e.V != 1 {
+	if err := strictJSON(text, &e); err != nil || e.V != 1 {
 		return Evidence{}, ErrEvidence
 	}
 	return e, nil
@@ -81,9 +77,7 @@ func (e Evidence) Verify() (statement []byte, key string, err error) {
 // checkStatement says whether text is the canonical form of a statement that approves.
 func checkStatement(text []byte) error {
 	var st statement
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&st); err != nil || st.V != 1 || st.Decision != decisionApprove {
+	if err := strictJSON(text, &st); err != nil || st.V != 1 || st.Decision != decisionApprove {
 		return fmt.Errorf("%w: statement", ErrEvidence)
 	}
 	if again, err := st.canonical(); err != nil || !bytes.Equal(again, text) {
@@ -92,25 +86,18 @@ func checkStatement(text []byte) error {
 	return nil
 }
 
-// typApproval is the `typ` of what an app signs: no other signature can pass for one.
-const typApproval = "postern-approval+jws"
-
-const maxApprovalJWS = 8 << 10 // bytes
-
 func (e Evidence) verifyKey() ([]byte, string, error) {
-	set, err := keys.ParseSet(fmt.Appendf(nil, `{"keys":[%s]}`, e.JWK))
-	if err != nil || set.Len() != 1 {
+	k, err := parseAppKey(e.JWK)
+	if err != nil {
 		return nil, "", fmt.Errorf("%w: key", ErrEvidence)
 	}
-	v, err := set.Verify(e.JWS, keys.Expect{Algs: []string{keys.ES256}, Typ: []string{typApproval}, MaxSize: maxApprovalJWS})
+	payload, err := verifyApp(e.JWK, e.JWS, typApproval)
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: signature", ErrEvidence)
 	}
 	var st statement
-	dec := json.NewDecoder(bytes.NewReader(v.Payload))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&st); err != nil || st.V != 1 || st.Decision != decisionApprove {
+	if err := strictJSON(payload, &st); err != nil || st.V != 1 || st.Decision != decisionApprove {
 		return nil, "", fmt.Errorf("%w: statement", ErrEvidence)
 	}
-	return v.Payload, v.KeyID, nil
+	return payload, k.thumbprint(), nil
 }

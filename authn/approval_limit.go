@@ -56,6 +56,11 @@ func (s *Service) mayAsk(ctx context.Context, a Ask) error {
 			if err := s.audit.Record(ctx, event("approval.flooded", audit.Denied, l.why, a.User, a.Client, a.Env)); err != nil {
 				return fmt.Errorf("authn: ask: %w", err)
 			}
+			if l.why != "network" {
+				if err := s.doubt(ctx, a, doubtAt); err != nil {
+					return err
+				}
+			}
 		}
 		return Throttled{RetryAfter: askWindow}
 	}
@@ -111,16 +116,40 @@ func (s *Service) cool(ctx context.Context, r record) error {
 			return fmt.Errorf("authn: deny: %w", err)
 		}
 	}
-	if r.Kind == ApproveBackchannel { // no credential of the person was used for it
+	return s.doubt(ctx, r.Ask, doubtAt)
+}
+
+// What casts doubt on a password, and how much: one wrong number may be a slip.
+const (
+	doubtAt      = 2 // from here on
+	doubtOfWrong = 1
+)
+
+// doubt casts doubt on the password of who was asked a: whoever asks showed one, or uses a device on which it was shown.
+func (s *Service) doubt(ctx context.Context, a Ask, weight int64) error {
+	if a.Kind == ApproveBackchannel { // nothing of the person's was shown for it
 		return nil
 	}
-	if _, err := s.counters.Add(ctx, doubtName(r.User), 1, doubtLife); err != nil {
-		return fmt.Errorf("authn: deny: %w", err)
+	u, err := s.users.User(ctx, a.User)
+	if err != nil || u.PasswordHash == "" {
+		return err
+	}
+	if _, err := s.counters.Add(ctx, doubtName(u), weight, doubtLife); err != nil {
+		return fmt.Errorf("authn: doubt: %w", err)
 	}
 	return nil
 }
 
-func doubtName(user ident.UserID) string { return name("doubt", string(user)) }
+// doubted says whether the password of u is in doubt. Another one is not.
+func (s *Service) doubted(ctx context.Context, u User) (bool, error) {
+	n, err := s.counters.Add(ctx, doubtName(u), 0, doubtLife)
+	if err != nil {
+		return false, fmt.Errorf("authn: doubt: %w", err)
+	}
+	return n >= doubtAt, nil
+}
+
+func doubtName(u User) string { return name("doubt", string(u.ID), u.PasswordHash) }
 
 // digits is a number of n digits, each equally likely.
 func (s *Service) digits(n int) (string, error) {

@@ -109,6 +109,9 @@ func (s *Service) checkNumber(ctx context.Context, r record, number string, env 
 	if err != nil {
 		return err
 	}
+	if err := s.doubt(context.WithoutCancel(ctx), r.Ask, doubtOfWrong); err != nil {
+		return err
+	}
 	return Unapproved{ApprovalWrong}
 }
 

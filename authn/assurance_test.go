@@ -37,7 +37,10 @@ func TestRungs(t *testing.T) {
 		{"synced passkey", hasSynced, ident.PhishingResistant, []ident.AMR{ident.SoftwareKey, ident.UserPresent, ident.MultiFactor}},
 		{"device-bound passkey", hasBound, ident.PhishingResistant, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
 		{"attested passkey", hasHardware, ident.HardwareBound, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
-		{"everything", 1<<8 - 1, ident.HardwareBound, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
+		{"approval", hasApproval, ident.AAL2, []ident.AMR{ident.Possession, ident.UserPresent, ident.MultiFactor}},
+		{"password and approval", hasPassword | hasApproval, ident.AAL2, []ident.AMR{ident.Possession, ident.UserPresent, ident.MultiFactor}},
+		{"touched passkey and approval", hasTouch | hasApproval, ident.AAL2, []ident.AMR{ident.Possession, ident.UserPresent, ident.MultiFactor}},
+		{"everything", 1<<9 - 1, ident.HardwareBound, []ident.AMR{ident.HardwareKey, ident.UserPresent, ident.MultiFactor}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.of.worth(); got.assurance != c.want || !reflect.DeepEqual(got.amr, c.amr) {
@@ -49,12 +52,12 @@ func TestRungs(t *testing.T) {
 
 // One more factor never makes a proof weaker, and `mfa` stands exactly where there are two.
 func TestRungsGrow(t *testing.T) {
-	for f := range factors(1 << 8) {
+	for f := range factors(1 << 9) {
 		r := f.worth()
 		if (r.assurance >= ident.AAL2) != slices.Contains(r.amr, ident.MultiFactor) {
 			t.Errorf("%08b: %v with %v", f, r.assurance, r.amr)
 		}
-		for g := factors(1); g < 1<<8; g <<= 1 {
+		for g := factors(1); g < 1<<9; g <<= 1 {
 			if more := (f | g).worth(); more.assurance < r.assurance {
 				t.Errorf("%08b is %v, with %08b it is %v", f, r.assurance, g, more.assurance)
 			}

@@ -28,6 +28,7 @@ type held struct {
 	Suspect   bool         `json:"suspect,omitempty"`
 	Breached  bool         `json:"breached,omitempty"`
 	Recovered bool         `json:"recovered,omitempty"`
+	Doubted   bool         `json:"doubted,omitempty"`
 }
 
 // Hold parks p on the server and returns the secret handle to it. bind is what it belongs to, such
@@ -40,7 +41,7 @@ func (s *Service) Hold(ctx context.Context, p Proof, bind string) (handle string
 	if handle, err = s.random(32); err != nil {
 		return "", err
 	}
-	plain, err := json.Marshal(held{Bind: bind, ID: p.id, User: p.user, Factors: p.factors, From: p.from, At: p.at, Suspect: p.suspect, Breached: p.breached, Recovered: p.recovered})
+	plain, err := json.Marshal(held{Bind: bind, ID: p.id, User: p.user, Factors: p.factors, From: p.from, At: p.at, Suspect: p.suspect, Breached: p.breached, Recovered: p.recovered, Doubted: p.doubted})
 	if err != nil {
 		return "", fmt.Errorf("authn: hold: %w", err)
 	}
@@ -74,7 +75,7 @@ func (s *Service) Resume(ctx context.Context, handle, bind string) (Proof, error
 	if err := json.Unmarshal(plain, &h); err != nil {
 		return Proof{}, fmt.Errorf("authn: resume: %w", err)
 	}
-	p := Proof{id: h.ID, user: h.User, factors: h.Factors, from: h.From, at: h.At, suspect: h.Suspect, breached: h.Breached, recovered: h.Recovered}
+	p := Proof{id: h.ID, user: h.User, factors: h.Factors, from: h.From, at: h.At, suspect: h.Suspect, breached: h.Breached, recovered: h.Recovered, doubted: h.Doubted}
 	if subtle.ConstantTimeCompare([]byte(h.Bind), []byte(bind)) != 1 || !p.Fresh(s.now()) {
 		return Proof{}, ErrNoHold
 	}

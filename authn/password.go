@@ -92,7 +92,11 @@ func (s *Service) known(ctx context.Context, u User, password string, was phc, t
 		return Proof{}, err
 	}
 	p, err := s.proveAs(u, f)
+	if err != nil {
+		return Proof{}, err
+	}
 	p.breached = s.leaked(password)
+	p.doubted, err = s.doubted(ctx, u)
 	return p, err
 }
 

@@ -27,7 +27,7 @@ type Proof struct {
 	from, at time.Time // when the first and the last of its factors were shown
 	suspect  bool
 	// What has to be known of the account.
-	breached, recovered bool
+	breached, recovered, doubted bool
 }
 
 // ID names the proof; a riskstep.Decision is bound to it. It is no secret.
@@ -58,6 +58,10 @@ func (p Proof) Suspect() bool { return p.suspect }
 
 // Breached says that its password is on the list of those that leaked, or that the list cannot be read.
 func (p Proof) Breached() bool { return p.breached }
+
+// Doubted says that its password may be known to others: the person said so of a request that came of it, or somebody asked
+// for approvals as guessers do.
+func (p Proof) Doubted() bool { return p.doubted }
 
 // Recovered says that the account was recovered with nothing but its mailbox, and that its owner has not added a
 // factor since.
@@ -100,6 +104,6 @@ func (p Proof) With(q Proof) (Proof, error) {
 	return Proof{
 		id:   base64.RawURLEncoding.EncodeToString(sum[:16]),
 		user: p.user, factors: p.factors | q.factors, from: from, at: at, suspect: p.suspect || q.suspect,
-		breached: p.breached || q.breached, recovered: p.recovered || q.recovered,
+		breached: p.breached || q.breached, recovered: p.recovered || q.recovered, doubted: p.doubted || q.doubted,
 	}, nil
 }
