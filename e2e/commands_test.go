@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,7 +32,7 @@ func init() {
 		// the client and the resource server
 		"token": (*stage).cmdToken, "introspect": (*stage).cmdIntrospect, "revoke": (*stage).cmdRevoke, "userinfo": (*stage).cmdUserInfo,
 		"decode": (*stage).cmdDecode, "check": (*stage).cmdCheck, "assertion": (*stage).cmdAssertion, "get": (*stage).cmdGet,
-		"compare": (*stage).cmdCompare,
+		"compare": (*stage).cmdCompare, "register": (*stage).cmdRegister, "manage": (*stage).cmdManage,
 		// the operator, and time
 		"postern": (*stage).cmdPostern, "wait": (*stage).cmdWait,
 	}
@@ -366,7 +367,9 @@ func (st *stage) cmdPostern(args []string, bare bool) (*outcome, error) {
 		return nil, err
 	}
 	time.Sleep(registryDelay)
-	return &outcome{status: 0, text: out}, nil
+	o := &outcome{status: 0, text: out}
+	_ = json.Unmarshal([]byte(out), &o.fields) // with --output json
+	return o, nil
 }
 
 // registryDelay is how long a running server may take to see what an operator changed, and a little.

@@ -85,6 +85,9 @@ func (c *Cast) Person(username string) Person {
 // Has says whether a client with this id is in the cast.
 func (c *Cast) Has(client string) bool { _, ok := c.rps[client]; return ok }
 
+// Add takes a client into the cast that registered itself.
+func (c *Cast) Add(name string, rp RP) { c.rps[name] = rp }
+
 // RP returns a client of the cast at server s, by client_id.
 func (c *Cast) RP(s *Server, client string) *RP {
 	rp, ok := c.rps[client]

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -193,6 +194,19 @@ func (s *Server) PostForm(c *http.Client, path string, form url.Values, h http.H
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return answer(c, req, h)
+}
+
+// SendJSON sends a document to one of our URLs, as a client does that registers itself; token is a bearer token or "".
+func (s *Server) SendJSON(method, uri, token string, doc []byte) (*Answer, error) {
+	req, err := http.NewRequest(method, uri, bytes.NewReader(doc))
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{"Content-Type": {"application/json"}}
+	if token != "" {
+		h.Set("Authorization", "Bearer "+token)
+	}
+	return answer(s.Client(""), req, h)
 }
 
 func answer(c *http.Client, req *http.Request, h http.Header) (*Answer, error) {
