@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"image"
 	"image/color"
@@ -338,4 +339,67 @@ func TestF6_SoftwareStatements(t *testing.T) {
 	if r.StatusCode != http.StatusCreated || !strings.Contains(r.body, "approved.example") || strings.Contains(r.body, "evil.example") || strings.Contains(r.body, "skip_consent") {
 		t.Errorf("%d %s", r.StatusCode, r.body)
 	}
+}
+
+// TestF_Documents: a client that describes itself is fetched under guard, is what its URL says and nothing else, and people
+// are told that nobody looked at it.
+func TestF_Documents(t *testing.T) {
+	t.Parallel()
+	var self string
+	docs := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		url := self + r.URL.Path
+		switch r.URL.Path {
+		case "/other":
+			url = self + "/client"
+		case "/redirect":
+			http.Redirect(w, r, "/client", http.StatusFound)
+			return
+		case "/long":
+			fmt.Fprint(w, strings.Repeat(" ", 6<<10))
+		case "/secret":
+			fmt.Fprintf(w, `{"client_id":%q,"redirect_uris":["https://app.example/cb"],"token_endpoint_auth_method":"client_secret_post","client_secret":"x"}`, url)
+			return
+		}
+		fmt.Fprintf(w, `{"client_id":%q,"redirect_uris":["https://app.example/cb"],"client_name":"Bank","skip_consent":true,"scope":"openid orders:read"}`, url)
+	}))
+	defer docs.Close()
+	self = docs.URL
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: docs.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(harness.Options{Engine: harness.SQLite, Seed: seed, Env: []string{"SSL_CERT_FILE=" + roots},
+		Config: map[string]string{"registration.client_id_documents": "true", "egress.allow": "127.0.0.1/32"}})
+	v := visit(t, s)
+	if r := v.get("/.well-known/openid-configuration"); !strings.Contains(r.body, `"client_id_metadata_document_supported":true`) || strings.Contains(r.body, "registration_endpoint") {
+		t.Errorf("%s", r.body)
+	}
+	ask := func(id, redirect string) reply {
+		q := request("spa")
+		q.Set("client_id", id)
+		q.Set("redirect_uri", redirect)
+		q.Set("scope", "openid")
+		return v.authorize(q)
+	}
+	for _, id := range []string{self + "/other", self + "/redirect", self + "/long", self + "/secret", self + "/client?x=1", self + "/client#x", self + "/a/../client", self + "/%2e%2e/client",
+		self, self + "/", strings.Replace(self, "https:", "http:", 1) + "/client", "https://169.254.169.254/latest", "https://10.0.0.1/client", "https://[::1]:443/client", "https://u@127.0.0.1/client", "file:///etc/passwd"} {
+		shown(t, ask(id, "https://app.example/cb"), http.StatusBadRequest)
+	}
+	shown(t, ask(self+"/client", "https://evil.example/cb"), http.StatusBadRequest)
+	v.signIn("cat")
+	page := ask(self+"/client", "https://app.example/cb")
+	for page.StatusCode == http.StatusSeeOther {
+		page = v.get(page.Header.Get("Location"))
+	}
+	if page.StatusCode != http.StatusOK || !strings.Contains(page.body, `value="allow"`) || !strings.Contains(page.body, "been reviewed.") ||
+		!strings.Contains(page.body, `<p class="host">`+strings.TrimPrefix(self, "https://")+`</p>`) {
+		t.Errorf("%d %.600s", page.StatusCode, page.body)
+	}
+	if r := v.get("/register/" + self + "/client"); r.StatusCode < 400 {
+		t.Errorf("a document is managed here: %d", r.StatusCode)
+	}
+	off := visit(t, plain())
+	q := request("spa")
+	q.Set("client_id", self+"/client")
+	shown(t, off.authorize(q), http.StatusBadRequest)
 }
