@@ -62,7 +62,7 @@ func cookies(header string, w *httptest.ResponseRecorder) string {
 	return strings.Join(out, "; ")
 }
 
-const authorization = "/authorize?client_id=house&redirect_uri=https://house.example/cb&response_type=code&scope=openid&state=s&prompt=none"
+const authorization = "/authorize?client_id=house&redirect_uri=https://house.example/cb&response_type=code&scope=openid&state=s&nonce=n&prompt=none"
 
 // E8: what is idle or old is no session, at a page, silently, and for what derives from it.
 func TestE8_SessionLimits(t *testing.T) {
