@@ -81,6 +81,12 @@ func logoutQueued(r *room[Engine]) {
 	must(r, r.e.PutClient(r.ctx, d)) // wants it no more
 	get(r.e.EndSession(r.ctx, elsewhere.ID, at, "logout"))(r)
 	same(r, "a client that wants it no more", len(queued(r, a)), 1)
+
+	d.Backchannel = true
+	must(r, r.e.PutClient(r.ctx, d)) // again, too late for what has ended
+	get(r.e.EndSession(r.ctx, elsewhere.ID, r.clock.in(time.Minute), "logout"))(r)
+	get(r.e.EndSessionsOf(r.ctx, w.user.ID, "", r.clock.in(time.Minute), "stolen"))(r)
+	same(r, "what ended before is not told now", len(queued(r, a)), 1)
 }
 
 func logoutQueuedOfMany(r *room[Engine]) {

@@ -313,6 +313,16 @@ func TestDiscoveryAndKeys(t *testing.T) {
 	if doc["issuer"] != oauthtest.Issuer || doc["authorization_response_iss_parameter_supported"] != true {
 		t.Errorf("%v", doc)
 	}
+	for _, name := range []string{"frontchannel_logout_supported", "frontchannel_logout_session_supported", "backchannel_logout_supported", "backchannel_logout_session_supported"} {
+		if doc[name] != true {
+			t.Errorf("%s is %v", name, doc[name])
+		}
+	}
+	framed := meta.NewDiscovery(oauthtest.Issuer, d.Registry, d.Ring)
+	framed.SessionIframe = true
+	if _, offered := doc["check_session_iframe"]; offered || !strings.Contains(get(framed.Document, "").Body.String(), `"check_session_iframe":"`+oauthtest.Issuer+`/check-session"`) {
+		t.Errorf("check_session_iframe: %v", doc["check_session_iframe"])
+	}
 	for name, v := range doc {
 		if u, ok := v.(string); ok && !strings.HasPrefix(u, oauthtest.Issuer) {
 			t.Errorf("%s is %s", name, u)
