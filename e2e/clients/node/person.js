@@ -33,7 +33,7 @@ export class Browser {
         url = new URL(refresh.content.replace(/^0;url=/, ''), url)
         continue
       }
-      const post = tags(html, 'form').find((f) => f.method === 'post')
+      const post = tags(html, 'form').find((f) => f.method?.toLowerCase() === 'post')
       if (!post) throw new Error(`${url} leads nowhere: ${html}`)
       form = new URLSearchParams(tags(html, 'input').map((i) => [i.name, typed[i.name] ?? i.value ?? '']))
       if (tags(html, 'button').some((b) => b.value === 'allow')) form.set('decision', 'allow')

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { open, registrations } from './apps.js'
 
 export const person = { username: 'ann', email: 'ann@people.test', password: 'plum-tractor-violin-17', name: 'Ann Lindqvist' }
 export const secret = 'a secret + of: application/é%2B'
@@ -24,7 +25,7 @@ const generate = {
   EdDSA: { name: 'Ed25519' },
 }
 
-async function seed() {
+async function seed(apps) {
   const app = (client_id, more) => ({
     client_id, redirect_uris: [redirectURI], post_logout_redirect_uris: [loggedOut],
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
@@ -36,6 +37,10 @@ async function seed() {
     app('post', { token_endpoint_auth_method: 'client_secret_post', client_secret: secret }),
     app('native', { token_endpoint_auth_method: 'client_secret_post', client_secret: secret, redirect_uris: ['http://127.0.0.1/cb'] }),
   ]
+  for (const [name, { base }] of Object.entries(apps)) {
+    const registered = registrations[name](base)
+    clients.push(app(name, { ...(registered.token_endpoint_auth_method ? {} : { client_secret: secret }), post_logout_redirect_uris: [], ...registered }))
+  }
   for (const alg of algs) {
     clients.push(app(`app-${alg}`, { token_endpoint_auth_method: 'client_secret_basic', client_secret: secret,
       id_token_signed_response_alg: alg, access_token_signed_response_alg: alg }))
@@ -51,7 +56,7 @@ async function seed() {
   }
 }
 
-// start returns {issuer, stop}. POSTERN_BIN names a built binary; without it one is built.
+// start returns {issuer, apps, stop}; apps are the ones of apps.js by name, open but not served yet. POSTERN_BIN names a built binary; without it one is built.
 export async function start() {
   const dir = mkdtempSync(path.join(tmpdir(), 'postern-clients-'))
   let bin = process.env.POSTERN_BIN
@@ -59,10 +64,13 @@ export async function start() {
     bin = path.join(dir, 'postern')
     execFileSync('go', ['build', '-o', bin, './cmd/postern'], { cwd: path.join(import.meta.dirname, '../../..'), stdio: 'inherit' })
   }
-  writeFileSync(path.join(dir, 'seed.json'), JSON.stringify(await seed()))
+  const apps = {}
+  for (const name of Object.keys(registrations)) apps[name] = await open()
+  writeFileSync(path.join(dir, 'seed.json'), JSON.stringify(await seed(apps)))
   const server = spawn(bin, ['dev', '--json', '--listen', '127.0.0.1:0', '--seed', path.join(dir, 'seed.json')], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')
   const stop = async () => {
+    for (const app of Object.values(apps)) app.close()
     server.kill('SIGINT')
     await ended
     rmSync(dir, { recursive: true, force: true })
@@ -71,5 +79,5 @@ export async function start() {
     once(createInterface({ input: server.stdout }), 'line').then(([l]) => l),
     ended.then(([code]) => { throw new Error(`postern dev ended with ${code}`) }),
   ])
-  return { ...JSON.parse(line), stop }
+  return { ...JSON.parse(line), apps, stop }
 }
