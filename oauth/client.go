@@ -66,6 +66,12 @@ type Client struct {
 	FrontchannelLogout  string `json:"frontchannel_logout_uri,omitempty"`
 	FrontchannelSession bool   `json:"frontchannel_logout_session_required,omitempty"`
 
+	// CIBA Core §4.
+	DeliveryMode         string `json:"backchannel_token_delivery_mode,omitempty"`                // see Delivery
+	NotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`       // of ping and push
+	CIBAAlg              string `json:"backchannel_authentication_request_signing_alg,omitempty"` // with it requests are always signed
+	UserCodeParameter    bool   `json:"backchannel_user_code_parameter,omitempty"`                // true is refused
+
 	// How it came here, where an operator did not register it. RFC 7591, RFC 7592, Client ID Metadata Document.
 	Origin         string `json:"registered_by,omitempty"` // "" (an operator), dynamic or document
 	IssuedAt       int64  `json:"client_id_issued_at,omitempty"`
@@ -104,7 +110,7 @@ var OpenIDScopes = []string{"openid", "profile", "email", "address", "phone", "o
 var authMethods = []string{"", "none", "client_secret_basic", "client_secret_post", "private_key_jwt"}
 
 // GrantTypes lists the grant types this server knows; discovery shows it.
-var GrantTypes = []string{"authorization_code", "implicit", "refresh_token", "client_credentials"}
+var GrantTypes = []string{"authorization_code", "implicit", "refresh_token", "client_credentials", DeviceGrant, CIBAGrant}
 
 // SigningAlgs are the algorithms a client may choose for tokens made for it.
 var SigningAlgs = []string{"ES256", "RS256", "PS256", "EdDSA"}
@@ -200,6 +206,7 @@ func (c *Client) prepare() error {
 	faults = append(faults, c.policyFaults()...)
 	faults = append(faults, c.uriFaults()...)
 	faults = append(faults, c.encryptionFaults()...)
+	faults = append(faults, c.cibaFaults()...)
 	if len(c.JWKS) > 0 {
 		set, err := keys.ParseSet(c.JWKS)
 		if err != nil {
@@ -390,6 +397,9 @@ func (c *Client) theSector() string {
 			return ""
 		}
 		host = strings.ToLower(u.Host)
+	}
+	if host == "" {
+		return c.cibaSector()
 	}
 	return host
 }

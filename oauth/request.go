@@ -29,6 +29,7 @@ type Request struct {
 	Need         ident.Assurance `json:"need,omitempty"`      // the weakest rung that satisfies acr_values, or the essential acr
 	NeedHard     bool            `json:"need_hard,omitempty"` // essential, or the client's policy: fail rather than fall below
 	Claims       *Claims         `json:"claims,omitempty"`
+	Device       string          `json:"device,omitempty"` // handle of the request of a device, which is answered instead of a redirection URI
 }
 
 // Has says whether v is among the values of prompt.

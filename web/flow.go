@@ -290,6 +290,9 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request, f *flow, e *oaut
 // send shows the page that sends the browser on to a client. A form's answer must not redirect there itself: under
 // form-action 'self' browsers refuse that.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, f *flow, a oauth.Answer) error {
+	if f.live != nil && f.live.Request.Device != "" {
+		return s.deviceDone(w, r, f, a)
+	}
 	if a.Posts() {
 		return s.post(w, r, f, a)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/postern-id/postern/authn"
@@ -131,6 +132,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, requestID string, 
 		self = r.URL.Path
 		if i := r.PostForm.Get("i"); i != "" {
 			self += "?i=" + i
+		} else if code := r.PostForm.Get("user_code"); code != "" {
+			self += "?" + url.Values{"user_code": {code}}.Encode()
 		}
 	}
 	var b bytes.Buffer

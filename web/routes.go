@@ -45,6 +45,7 @@ func (s *Server) routes() []route {
 	post := []string{http.MethodPost}
 	both := []string{http.MethodGet, http.MethodHead, http.MethodPost}
 	manage := []string{http.MethodGet, http.MethodPut, http.MethodDelete}
+	erase := []string{http.MethodDelete}
 	const kb = 1 << 10
 	const pace = 100 // what a large office behind one address may do; what guards secrets counts failures, in authn
 	o := s.opt
@@ -60,6 +61,7 @@ func (s *Server) routes() []route {
 		{meta.PathRevoke, post, api, clients, 32 * kb, 0, o.Meta.Revoke},
 		{meta.PathLogout, both, open, nobody, 64 * kb, pace, s.logout},
 		{meta.PathSession, get, frame, nobody, 0, 0, s.checkSession},
+		{meta.PathDeviceAuth, post, api, nobody, 32 * kb, 10, o.Device.Authorize},
 		{meta.PathRegister, post, api, nobody, 64 * kb, pace, s.register},
 		{"/register/{client}", manage, api, nobody, 64 * kb, pace, s.manageClient},
 		{"/client-logo/{hash}", get, public, nobody, 0, pace, s.clientLogo},
@@ -69,6 +71,7 @@ func (s *Server) routes() []route {
 		{"/consent", both, page, nobody, 16 * kb, pace, s.consent},
 		{"/recovery-code", both, page, nobody, 16 * kb, pace, s.recoveryCode},
 		{"/passkey", both, page, nobody, 16 * kb, pace, s.prompt},
+		{meta.PathDevice, both, page, nobody, 16 * kb, pace, s.device},
 		{"/continue", get, page, nobody, 0, pace, s.proceed},
 		{"/webauthn/get/options", post, fetch, nobody, 16 * kb, pace, s.getOptions},
 		{"/webauthn/get", post, fetch, nobody, 64 * kb, pace, s.get},
@@ -93,6 +96,12 @@ func (s *Server) routes() []route {
 		{"/recover/set", post, page, nobody, 16 * kb, pace, s.recoverSet},
 		{"/dev/outbox", get, page, nobody, 0, pace, s.outbox},
 		{"/{$}", get, page, nobody, 0, pace, s.home},
+		// apps that approve
+		{"/approver/enrol", post, api, nobody, 16 * kb, pace, s.approverEnrol},
+		{"/approver/requests", get, api, nobody, 0, pace, s.approverRequests},
+		{"/approver/requests/{handle}", post, api, nobody, 16 * kb, pace, s.approverDecide},
+		{"/approver/push", post, api, nobody, 16 * kb, pace, s.approverPush},
+		{"/approver", erase, api, nobody, 0, pace, s.approverRemove},
 		// the rest
 		{"/.well-known/webauthn", get, public, nobody, 0, 0, s.relatedOrigins},
 		{"/.well-known/passkey-endpoints", get, public, nobody, 0, 0, s.passkeyEndpoints},

@@ -17,6 +17,7 @@ import (
 	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
+	"github.com/postern-id/postern/oauth/backchannel"
 	"github.com/postern-id/postern/oauth/meta"
 	"github.com/postern-id/postern/oauth/register"
 	"github.com/postern-id/postern/oauth/token"
@@ -35,6 +36,7 @@ type Options struct {
 	Pseudo    int    // with Dev: every text is longer by so many percent, to see whether the pages hold it
 	Authorize *authorize.Service
 	Token     *token.Endpoint
+	Device    *backchannel.Device
 	Meta      *meta.Service
 	Discovery *meta.Discovery
 	Register  *register.Service // nil: clients cannot register themselves

@@ -26,6 +26,7 @@ type Config struct {
 	Risk         RiskConfig         `yaml:"risk" doc:"What the risk engine does with what it sees."`
 	Sessions     SessionsConfig     `yaml:"sessions" doc:"How long a person stays signed in."`
 	Tokens       TokensConfig       `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
+	Device       DeviceConfig       `yaml:"device" doc:"The device grant (RFC 8628), for clients that are registered for it."`
 	Registration RegistrationConfig `yaml:"registration" doc:"Clients that no operator registered. They always ask for consent, and never get what only an operator decides."`
 	Keys         KeysConfig         `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
 	Audit        AuditConfig        `yaml:"audit" doc:"Checkpoints of the audit trail."`
@@ -172,6 +173,12 @@ type TokensConfig struct {
 	Decryption   []string `yaml:"decryption" enum:"ECDH-ES,ECDH-ES+A128KW,ECDH-ES+A256KW,RSA-OAEP,RSA-OAEP-256" doc:"How clients may encrypt request objects to this server; empty: not at all. Those of RSA cost a key that is slow to make."`
 }
 
+// DeviceConfig is the device grant. RFC 8628.
+type DeviceConfig struct {
+	Code      Duration `yaml:"code" min:"1m" max:"30m" doc:"How long the code that a device shows can be entered."`
+	Elsewhere string   `yaml:"elsewhere" enum:"passkey,warn" doc:"What a device needs that is in another country than the person, or where one of both is not known: passkey insists on a fresh one, and refuses who has none; warn only says it."`
+}
+
 // RegistrationConfig is how clients come here by themselves. RFC 7591, RFC 7592, OAuth Client ID Metadata Document.
 type RegistrationConfig struct {
 	Mode       string   `yaml:"mode" enum:"off,token,open" doc:"Who may register clients at /register: nobody; whoever holds a token of 'postern client invite'; or everybody."`
@@ -239,6 +246,7 @@ func Defaults() Config {
 			Refresh: Duration(30 * day), RefreshGrace: Duration(20 * time.Second),
 			Alg: "ES256", Algs: []string{"ES256", "RS256"}, Decryption: []string{"ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"},
 		},
+		Device:       DeviceConfig{Code: Duration(10 * time.Minute), Elsewhere: "passkey"},
 		Registration: RegistrationConfig{Mode: "off", Profile: "oidc", PerHour: 60, MaxClients: 10_000},
 		Keys:         KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
 		Audit:        AuditConfig{CheckpointEvery: Duration(time.Hour)},

@@ -12,6 +12,7 @@ import (
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
+	"github.com/postern-id/postern/oauth/backchannel"
 	"github.com/postern-id/postern/oauth/clientauth"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/oauth/logout"
@@ -88,7 +89,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Now: clock, Rand: random, Access: t.Access.D(), IDToken: t.ID.D()})
 	auth := clientauth.New(clientauth.Options{Registry: registry, Ephemeral: h.ephemeral(), Counters: h.counters(), Audit: h.journal,
 		Keys: clientKeys, SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
-		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke}, Now: clock})
+		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke, iss + meta.PathDeviceAuth}, Now: clock})
 	discovery := meta.NewDiscovery(iss, registry, p.tokens)
 	discovery.Registration, discovery.Documents = newcomers != nil, h.cfg.Registration.Documents
 	forms := func() [][]byte { return p.sealer.Derive(deriveForms) }
@@ -98,14 +99,18 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		states = web.NewSessionStates(forms, random)
 		state, discovery.SessionIframe = states.Of, true
 	}
+	reader := oauth.NewReader(oauth.ReaderOptions{Registry: registry, Issuer: iss, Keys: clientKeys, Ring: p.tokens, Fetch: fetch, Now: clock})
+	devices := oauth.Devices{Ephemeral: h.ephemeral(), Now: clock}
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
 		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer,
-			Reader: oauth.NewReader(oauth.ReaderOptions{Registry: registry, Issuer: iss, Keys: clientKeys, Ring: p.tokens, Fetch: fetch, Now: clock}),
-			Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), State: state, Now: clock,
+			Reader: reader, Devices: devices, Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), State: state, Now: clock,
 			Code: t.Code.D(), Offline: t.Refresh.D()}),
 		Token: token.New(token.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
-			Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
+			Devices: devices, Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
+		Device: backchannel.NewDevice(backchannel.DeviceOptions{Registry: registry, Reader: reader, Auth: auth, Devices: devices, Counters: h.counters(),
+			Locate: p.risk.Locate, Audit: h.journal, Issuer: iss, Path: meta.PathDevice, Secret: issuer.NewSecret, Rand: random, Now: clock,
+			Life: h.cfg.Device.Code.D(), Warn: h.cfg.Device.Elsewhere == "warn"}),
 		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Ephemeral: h.ephemeral(),
 			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
 		Discovery: discovery, States: states, Register: newcomers, Logos: logos,

@@ -24,6 +24,7 @@ type Options struct {
 	Grants    oauth.GrantStore
 	Consents  oauth.ConsentStore
 	Ephemeral store.Ephemeral
+	Devices   oauth.Devices
 	Audit     audit.Recorder
 	Best      func(context.Context, ident.UserID) (ident.Assurance, error)          // what a person can reach with the factors they hold
 	State     func(ctx context.Context, c *oauth.Client, redirectURI string) string // session_state of an answer, Session Management §3; nil for none

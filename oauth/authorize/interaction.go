@@ -148,8 +148,8 @@ func (s *Service) remember(ctx context.Context, user ident.UserID, l *Live, scop
 	return s.opt.Consents.PutConsent(ctx, c)
 }
 
-// Finish completes l once: it returns what goes to the client, tokens or an error. If something is still to be done it
-// returns that step, and answer is nil.
+// Finish completes l once: it returns what goes to the client, tokens or an error; for a device there is nothing to send,
+// and the answer only says whether it failed. If something is still to be done it returns that step, and answer is nil.
 func (s *Service) Finish(ctx context.Context, l *Live) (answer *oauth.Answer, step Step, err error) {
 	q := &l.Request
 	step, err = s.next(ctx, &l.Interaction, l.Client)
@@ -166,7 +166,12 @@ func (s *Service) Finish(ctx context.Context, l *Live) (answer *oauth.Answer, st
 		return nil, step, err
 	}
 	if step.Err != nil {
-		return s.refuse(q, step.Err), step, nil
+		answer, err = s.ended(ctx, q, step.Err)
+		return answer, step, err
+	}
+	if q.Device != "" {
+		answer, err = s.connect(ctx, l, step)
+		return answer, step, err
 	}
 	answer, err = s.respond(ctx, &l.Interaction, l.Client, step)
 	if err != nil {
@@ -184,5 +189,13 @@ func (s *Service) Abandon(ctx context.Context, l *Live, e *oauth.Error) (*oauth.
 		}
 		return nil, ErrGone
 	}
-	return s.refuse(&l.Request, e), nil
+	return s.ended(ctx, &l.Request, e)
+}
+
+// ended carries an error to whoever waits for an answer to q: the client, or the device.
+func (s *Service) ended(ctx context.Context, q *oauth.Request, e *oauth.Error) (*oauth.Answer, error) {
+	if q.Device != "" {
+		return s.disconnect(ctx, q, e)
+	}
+	return s.refuse(q, e), nil
 }

@@ -23,6 +23,8 @@ const (
 	PathLogout     = "/logout"
 	PathSession    = "/check-session"
 	PathRegister   = "/register"
+	PathDeviceAuth = "/device_authorization"
+	PathDevice     = "/device" // the page for the user code, RFC 8628 §3.3
 )
 
 // Discovery serves the metadata of the server and its keys, as bytes prepared ahead.
@@ -96,6 +98,7 @@ type metadata struct {
 	BackLogoutSession  bool     `json:"backchannel_logout_session_supported"`
 	CheckSession       string   `json:"check_session_iframe,omitempty"`
 	Register           string   `json:"registration_endpoint,omitempty"`
+	Device             string   `json:"device_authorization_endpoint"` // RFC 8628 §4
 	ClientDocuments    bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
@@ -117,6 +120,7 @@ func (d *Discovery) build() ([]byte, error) {
 		UserInfoAlgs: d.ring.Algs(), UserInfoEncAlgs: keys.EncryptionAlgs, UserInfoEncs: keys.EncryptionEncs,
 		IDTokenEncAlgs: keys.EncryptionAlgs, IDTokenEncs: keys.EncryptionEncs, Displays: []string{"page", "popup"},
 		FrontLogout: true, FrontLogoutSession: true, BackLogout: true, BackLogoutSession: true,
+		Device: at(PathDeviceAuth),
 	}
 	if d.SessionIframe {
 		m.CheckSession = at(PathSession)

@@ -27,6 +27,7 @@ type Options struct {
 	Issue     *issue.Issuer
 	Grants    oauth.GrantStore
 	Ephemeral store.Ephemeral
+	Devices   oauth.Devices
 	Risk      *riskstep.Engine
 	Sessions  *sessions.Manager
 	Audit     audit.Recorder
@@ -67,7 +68,7 @@ type Endpoint struct {
 // New returns the endpoint with all its grants.
 func New(opt Options) *Endpoint {
 	e := &Endpoint{opt: opt, grants: map[string]Grant{}}
-	for _, g := range []Grant{codeGrant{opt}, refreshGrant{opt}, clientGrant{opt}} {
+	for _, g := range []Grant{codeGrant{opt}, refreshGrant{opt}, clientGrant{opt}, deviceGrant{opt}} {
 		e.grants[g.Type()] = g
 	}
 	return e

@@ -71,7 +71,7 @@ func open(t testing.TB) *desk {
 	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Anchor: d.Sealer.Anchor, Keys: d.ClientKeys, Registry: d.Registry, Users: d.DB, Now: d.Now})
 	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Keys: d.ClientKeys,
 		SecretKeys: d.SecretKeys, Issuer: oauthtest.Issuer, Endpoints: []string{oauthtest.Issuer + "/token"}, Now: d.Now})
-	d.endpoint = token.New(token.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Ephemeral: d.DB, Risk: risk, Sessions: d.sessions,
+	d.endpoint = token.New(token.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Ephemeral: d.DB, Devices: oauth.Devices{Ephemeral: d.DB, Now: d.Now}, Risk: risk, Sessions: d.sessions,
 		Audit: d.Audit, Now: d.Now, Grace: 20 * time.Second})
 	return d
 }

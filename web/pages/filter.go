@@ -72,7 +72,7 @@ var eventKinds = map[string]string{
 	"otp": KindFactors, "otp.failed": KindSignIn, "otp.verified": KindSignIn,
 	"passkey": KindFactors, "passkey.failed": KindSignIn, "passkey.verified": KindSignIn,
 	"recovery_codes": KindFactors, "recovery_code": KindSignIn, "recovery": KindFactors,
-	"consent": KindApps, "token": KindApps, "grant": KindApps, "code": KindApps, "refresh": KindApps,
+	"consent": KindApps, "token": KindApps, "grant": KindApps, "code": KindApps, "refresh": KindApps, "device": KindApps,
 	"data": KindData, "user": KindData,
 }
 

@@ -50,6 +50,7 @@ func funcs(c *locales.Catalogue, l locales.Lang) template.FuncMap {
 		"signal":     signal,
 		"rings":      w.rings,
 		"far":        w.far,
+		"apart":      w.apart,
 		"qr":         qr,
 		"groups":     groups,
 		"otpauth":    otpauth,

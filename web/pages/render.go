@@ -25,7 +25,7 @@ var pageNames = []string{
 	"login", "code", "consent", "continue", "formpost", "logout", "signedout", "signingout", "finished", "error",
 	"overview", "sessions", "apps", "activity",
 	"passkeys", "totp", "recoverycodes", "password", "settings",
-	"recoverycode", "passkeyprompt", "notme", "recover", "recoveropen", "recoverwait", "recoverset", "notice", "outbox", "outboxmail",
+	"recoverycode", "passkeyprompt", "notme", "recover", "recoveropen", "recoverwait", "recoverset", "notice", "device", "deviceconfirm", "devicedone", "outbox", "outboxmail",
 }
 
 // Renderer renders pages; safe for concurrent use.
@@ -169,6 +169,8 @@ func failed(v View) bool {
 		return v.Fault != NoFault
 	case Password:
 		return v.Fault != NoFault || len(v.Weak) > 0
+	case DeviceCode:
+		return v.Fault != NoFault
 	case Recover:
 		return v.Fault != NoFault
 	case RecoverSet:

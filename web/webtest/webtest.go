@@ -4,6 +4,7 @@ package webtest
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
+	"github.com/postern-id/postern/oauth/backchannel"
 	"github.com/postern-id/postern/oauth/clientauth"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/oauth/meta"
@@ -62,15 +64,18 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	iss := issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: s.Ring, Derive: s.Sealer.Derive, Anchor: s.Sealer.Anchor, Keys: s.ClientKeys, Registry: s.Registry, Users: s.DB, Now: s.Now})
 	auth := clientauth.New(clientauth.Options{Registry: s.Registry, Ephemeral: s.DB, Counters: s.DB, Audit: s.Audit, Keys: s.ClientKeys,
 		SecretKeys: s.SecretKeys, Issuer: oauthtest.Issuer, Endpoints: []string{oauthtest.Issuer + meta.PathToken}, Now: s.Now})
+	devices := oauth.Devices{Ephemeral: s.DB, Now: s.Now}
 	opt := web.Options{
 		Issuer: oauthtest.Issuer,
-		Authorize: authorize.New(authorize.Options{Registry: s.Registry, Reader: s.Reader, Issue: iss, Grants: s.DB, Consents: s.DB, Ephemeral: s.DB,
+		Authorize: authorize.New(authorize.Options{Registry: s.Registry, Reader: s.Reader, Issue: iss, Grants: s.DB, Consents: s.DB, Ephemeral: s.DB, Devices: devices,
 			Audit: s.Audit, Now: s.Now, Best: func(ctx context.Context, u ident.UserID) (ident.Assurance, error) {
 				f, err := s.Authn.Factors(ctx, u)
 				return f.Best, err
 			}}),
-		Token: token.New(token.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Ephemeral: s.DB, Risk: s.Risk, Sessions: s.Sessions,
+		Token: token.New(token.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Ephemeral: s.DB, Devices: devices, Risk: s.Risk, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now, Grace: 20 * time.Second}),
+		Device: backchannel.NewDevice(backchannel.DeviceOptions{Registry: s.Registry, Reader: s.Reader, Auth: auth, Devices: devices, Counters: s.DB,
+			Locate: s.Risk.Locate, Audit: s.Audit, Issuer: oauthtest.Issuer, Path: meta.PathDevice, Secret: iss.NewSecret, Rand: rand.Reader, Now: s.Now}),
 		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Logouts: s.DB, Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now}),
 		Discovery: meta.NewDiscovery(oauthtest.Issuer, s.Registry, s.Ring),
