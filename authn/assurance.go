@@ -16,6 +16,7 @@ const (
 	hasBound                             // a passkey that verified its user and stays on its device, as it says itself
 	hasHardware                          // as hasBound, and its maker attests that hardware keeps it
 	hasApproval                          // a device of theirs that took over a number and had its key sign for them
+	hasProgram                           // nothing: a program decided in their place, for tests
 )
 
 type rung struct {
@@ -44,6 +45,7 @@ var rungs = []rung{
 	{hasPassword, ident.AAL1, []ident.AMR{ident.Password}},
 	{hasOTP, ident.AAL1, []ident.AMR{ident.OTP}},
 	{hasRecovery, ident.AAL1, []ident.AMR{ident.OTP}},
+	{hasProgram, ident.AAL1, nil},
 	{hasShortPassword, ident.None, []ident.AMR{ident.Password}},
 }
 

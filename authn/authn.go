@@ -60,6 +60,7 @@ type Policy struct {
 	Throttle            Limits
 	Passkey             PasskeyPolicy
 	Recovery            RecoveryPolicy
+	ProgramDecisions    bool // programs may decide requests for approval: for tests, see DecidedByProgram
 }
 
 // Options are what a Service stands on. All must be set, except Rand (crypto/rand), Policy, and
