@@ -4,10 +4,12 @@
 package egress
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -85,7 +87,7 @@ func (c *Client) allowed(a netip.Addr) bool {
 // Get fetches an https URL and returns its body; any status but 200, a redirect, a body over the limit or an address
 // that is not public is an error.
 func (c *Client) Get(ctx context.Context, raw, accept string) ([]byte, http.Header, error) {
-	res, err := c.do(ctx, http.MethodGet, raw, accept, nil)
+	res, err := c.do(ctx, http.MethodGet, raw, http.Header{"Accept": {accept}}, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,23 +105,28 @@ func (c *Client) Get(ctx context.Context, raw, accept string) ([]byte, http.Head
 	return body, res.Header, nil
 }
 
-// maxReply is how much of the answer to a form anybody wants to know, in bytes.
+// maxReply is how much of the answer to what we send anybody wants to know, in bytes.
 const maxReply = 4 << 10
 
 // Post sends a form to an https URL and returns the status of the answer, whatever it is (a redirect is not followed), and
 // the first 4 KiB of its body. ErrRefused where the address is not one we may visit, and nothing was sent.
 func (c *Client) Post(ctx context.Context, raw string, form url.Values) (status int, body []byte, err error) {
-	res, err := c.do(ctx, http.MethodPost, raw, "application/json", strings.NewReader(form.Encode()))
+	return c.Send(ctx, raw, http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form.Encode()))
+}
+
+// Send is Post of any body under any headers.
+func (c *Client) Send(ctx context.Context, raw string, header http.Header, body []byte) (status int, reply []byte, err error) {
+	res, err := c.do(ctx, http.MethodPost, raw, header, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
 	defer res.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(res.Body, maxReply))
-	return res.StatusCode, body, err
+	reply, err = io.ReadAll(io.LimitReader(res.Body, maxReply))
+	return res.StatusCode, reply, err
 }
 
 // do sends a request under guard. The caller closes the body of the answer.
-func (c *Client) do(ctx context.Context, method, raw, accept string, form io.Reader) (*http.Response, error) {
+func (c *Client) do(ctx context.Context, method, raw string, h http.Header, content io.Reader) (*http.Response, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("%w: not a plain URL", ErrRefused)
@@ -127,15 +134,12 @@ func (c *Client) do(ctx context.Context, method, raw, accept string, form io.Rea
 	if u.Scheme != "https" && !(u.Scheme == "http" && len(c.opt.Allow) > 0 && c.literalAllowed(u.Hostname())) {
 		return nil, fmt.Errorf("%w: only https is visited", ErrRefused)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, raw, form)
+	req, err := http.NewRequestWithContext(ctx, method, raw, content)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", accept)
+	maps.Copy(req.Header, h)
 	req.Header.Set("User-Agent", "postern")
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
 	return c.http.Do(req)
 }
 

@@ -99,6 +99,14 @@ func TestPost(t *testing.T) {
 	if status != http.StatusTeapot || string(body) != "POST application/x-www-form-urlencoded ü&=1" || err != nil {
 		t.Errorf("%d %q %v", status, body, err)
 	}
+	status, body, err = open.Send(t.Context(), srv.URL+"/echo", http.Header{"Content-Type": {"application/json"}}, []byte("{}"))
+	if status != http.StatusTeapot || string(body) != "POST application/json " || err != nil {
+		t.Errorf("%d %q %v", status, body, err)
+	}
+	status, body, err = open.Send(t.Context(), srv.URL+"/echo", http.Header{"Content-Type": {"text/plain"}}, []byte("a=1"))
+	if status != http.StatusTeapot || string(body) != "POST text/plain " || err != nil {
+		t.Errorf("another body: %d %q %v", status, body, err)
+	}
 	if status, _, err := open.Post(t.Context(), srv.URL+"/away", form); status != http.StatusTemporaryRedirect || err != nil || followed.Load() {
 		t.Errorf("a redirect: %d, %v, followed %v", status, err, followed.Load())
 	}

@@ -21,6 +21,8 @@ type With struct {
 	Nonce       string // of the authorization request
 	AccessToken string // at_hash, OIDC Core §3.1.3.6
 	Code        string // c_hash, OIDC Core §3.3.2.11
+	AuthReqID   string // urn:openid:params:jwt:claim:auth_req_id, CIBA Core §10.3.1
+	Refresh     string // urn:openid:params:jwt:claim:rt_hash, CIBA Core §10.3.1
 	Claims      bool   // the claims that the scopes open go in, since no access token opens userinfo, OIDC Core §5.4
 }
 
@@ -33,9 +35,13 @@ func (i *Issuer) IDToken(ctx context.Context, c *oauth.Client, g *oauth.Grant, w
 	m := map[string]any{
 		"iss": i.opt.Issuer, "sub": i.Subject(c, g.User), "aud": string(c.ID),
 		"iat": now.Unix(), "exp": now.Add(i.opt.IDToken).Unix(),
-		"auth_time": g.AuthTime.Unix(), "acr": g.Assurance.ACR(), "amr": g.AMR, "sid": string(g.Session),
+		"auth_time": g.AuthTime.Unix(), "acr": g.Assurance.ACR(), "sid": string(g.Session),
 	}
-	for name, v := range map[string]string{"nonce": with.Nonce, "at_hash": halfHash(alg, with.AccessToken), "c_hash": halfHash(alg, with.Code)} {
+	if len(g.AMR) > 0 {
+		m["amr"] = g.AMR
+	}
+	for name, v := range map[string]string{"nonce": with.Nonce, "at_hash": halfHash(alg, with.AccessToken), "c_hash": halfHash(alg, with.Code),
+		"urn:openid:params:jwt:claim:auth_req_id": with.AuthReqID, "urn:openid:params:jwt:claim:rt_hash": halfHash(alg, with.Refresh)} {
 		if v != "" {
 			m[name] = v
 		}
