@@ -24,14 +24,16 @@ const (
 )
 
 // outsiderMembers are what clients may say about themselves: RFC 7591 §2, OIDC Dynamic Client Registration §2, RP-Initiated
-// Logout §3.1, Back-Channel Logout §2.2, Front-Channel Logout §2, RFC 9101 §10.5. Everything else in a Client is for the operator to decide.
+// Logout §3.1, Back-Channel Logout §2.2, Front-Channel Logout §2, RFC 9101 §10.5, CIBA Core §4. Everything else in a Client is for the operator to decide.
 var outsiderMembers = []string{"redirect_uris", "token_endpoint_auth_method", "token_endpoint_auth_signing_alg", "grant_types", "response_types",
 	"client_name", "client_uri", "logo_uri", "scope", "contacts", "tos_uri", "policy_uri", "jwks_uri", "jwks", "software_id", "software_version",
 	"application_type", "sector_identifier_uri", "subject_type", "id_token_signed_response_alg", "id_token_encrypted_response_alg",
 	"id_token_encrypted_response_enc", "userinfo_signed_response_alg", "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
 	"request_object_signing_alg", "request_object_encryption_alg", "request_object_encryption_enc", "request_uris", "require_signed_request_object",
 	"default_max_age", "require_auth_time", "default_acr_values", "initiate_login_uri", "post_logout_redirect_uris",
-	"backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri", "frontchannel_logout_session_required"}
+	"backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri", "frontchannel_logout_session_required",
+	"backchannel_token_delivery_mode", "backchannel_client_notification_endpoint", "backchannel_authentication_request_signing_alg",
+	"backchannel_user_code_parameter"}
 
 // localized are those that may come in several languages. OIDC Dynamic Client Registration §2.1.
 var localized = []string{"client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri"}

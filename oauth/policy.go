@@ -23,16 +23,20 @@ type Policy struct {
 	Bound         bool     // access tokens are bound to a key or a certificate
 	Rotate        bool     // refresh tokens change at each use
 	Needs         string   // what the profile needs and this server lacks; such a client is refused
+
+	Backchannel ObjectRule // for signed requests to the backchannel authentication endpoint, CIBA Core §7.1.1
 }
 
 // Policies are all profiles, the default first: what OAuth 2.1 and RFC 9700 ask of everybody.
 var Policies = []Policy{
-	{Name: "oauth21", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "unbound", Audience: "issuer", Algs: AssertionAlgs, Rotate: true},
-	{Name: "oidc", ResponseTypes: ResponseTypes, ResponseModes: ResponseModes, PKCE: "public", MergeRequest: true, Audience: "endpoints", Algs: AssertionAlgs, Rotate: true},
-	{Name: "fapi2", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "all", Audience: "issuer", Algs: fapiAlgs, Pushed: true, Bound: true,
+	{Name: "oauth21", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "unbound", Audience: "issuer", Algs: AssertionAlgs, Rotate: true,
+		Backchannel: hourly},
+	{Name: "oidc", ResponseTypes: ResponseTypes, ResponseModes: ResponseModes, PKCE: "public", MergeRequest: true, Audience: "endpoints", Algs: AssertionAlgs, Rotate: true,
+		Backchannel: hourly},
+	{Name: "fapi2", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "all", Audience: "issuer", Algs: fapiAlgs, Pushed: true, Bound: true, Backchannel: hourly,
 		Needs: "pushed authorization requests and sender-constrained tokens"},
-	{Name: "fapi-ciba", Audience: "endpoints", Algs: fapiAlgs, Bound: true,
-		Needs: "backchannel authentication and certificate-bound tokens"},
+	{Name: "fapi-ciba", Audience: "endpoints", Algs: fapiAlgs, Bound: true, Backchannel: ObjectRule{Life: hourly.Life, Age: hourly.Age, Always: true},
+		Needs: "certificate-bound tokens"},
 }
 
 var fapiAlgs = []string{"PS256", "ES256", "EdDSA", "Ed25519"}

@@ -121,9 +121,14 @@ func (rd *Reader) opened(ctx context.Context, c *Client, token string) ([]byte, 
 		}
 		token = string(plain)
 	}
+	return rd.verified(ctx, c, token, c.RequestAlg)
+}
+
+// verified is the payload of a token that c signed with alg; "" is any that its policy allows.
+func (rd *Reader) verified(ctx context.Context, c *Client, token, alg string) ([]byte, *Error) {
 	algs := c.policy.Algs
-	if c.RequestAlg != "" {
-		algs = []string{c.RequestAlg}
+	if alg != "" {
+		algs = []string{alg}
 	}
 	v, err := rd.opt.Keys.Verify(ctx, c, token, keys.Expect{Algs: algs, Typ: []string{"", "JWT", "oauth-authz-req+jwt"}, MaxSize: maxRequestObject})
 	if err != nil {
