@@ -16,7 +16,7 @@ import (
 // that it meets, and returns the parameters with which it is sent to the client.
 func signIn(t *testing.T, address string) url.Values {
 	t.Helper()
-	q, err := newBrowser().walk(address)
+	q, err := newBrowser().walk(address, redirectURI)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,16 +41,14 @@ type page struct {
 	fields  url.Values
 }
 
-func (b *browser) walk(address string) (url.Values, error) {
+// walk goes on from address until it would open a page that begins with end, and returns that page's query.
+func (b *browser) walk(address, end string) (url.Values, error) {
 	to, err := url.Parse(address)
 	if err != nil {
 		return nil, err
 	}
 	var form url.Values
 	for range 20 {
-		if strings.HasPrefix(to.String(), redirectURI) || strings.HasPrefix(to.String(), loggedOut) {
-			return to.Query(), nil
-		}
 		p, next, err := b.load(to, form)
 		if err != nil {
 			return nil, err
@@ -63,6 +61,9 @@ func (b *browser) walk(address string) (url.Values, error) {
 		}
 		if to, err = to.Parse(next); err != nil {
 			return nil, err
+		}
+		if strings.HasPrefix(to.String(), end) {
+			return to.Query(), nil
 		}
 	}
 	return nil, fmt.Errorf("%s: sent in circles", to)
@@ -77,6 +78,7 @@ func (b *browser) load(to *url.URL, form url.Values) (p page, next string, err e
 	if err != nil {
 		return p, "", err
 	}
+	req.Header.Set("Accept", "text/html")
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.Header.Set("Origin", "null") // pages with Referrer-Policy: no-referrer have no other

@@ -28,6 +28,7 @@ const (
 
 	redirectURI = "https://app.example/cb"
 	loggedOut   = "https://app.example/bye"
+	plainSecret = "a-secret-without-anything-to-encode"
 	secret      = "a secret + of: application/é%2B"
 	resource    = "https://api.example"
 	api         = "api"
@@ -137,11 +138,15 @@ func seed() ([]byte, error) {
 			"served_resources": []string{resource}},
 		app("public", object{"token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}}),
 		app("post", object{"token_endpoint_auth_method": "client_secret_post", "client_secret": secret}),
+		app("apache", object{"client_secret": secret, "redirect_uris": []string{webServer + "/inside/back"},
+			"post_logout_redirect_uris": []string{webServer + "/bye"}, "backchannel_logout_uri": webServer + "/inside/back?logout=backchannel"}),
 		app("opaque", object{"client_secret": secret, "access_token_format": "opaque"}),
 	}
 	for _, alg := range algs {
 		list = append(list, app("app-"+alg, object{"token_endpoint_auth_method": "client_secret_basic", "client_secret": secret,
 			"id_token_signed_response_alg": alg, "access_token_signed_response_alg": alg}))
+		// authlib sends secrets as they are, not form-encoded as RFC 6749 §2.3.1 has it.
+		list = append(list, app("authlib-"+alg, object{"client_secret": plainSecret, "id_token_signed_response_alg": alg}))
 	}
 	for _, alg := range []string{"ES256", "RS256", "EdDSA"} {
 		key, public, err := newKey(alg)
@@ -153,7 +158,9 @@ func seed() ([]byte, error) {
 		method := object{"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": alg, "jwks": set,
 			"served_resources": []string{resource}}
 		list = append(list, app("strict-"+alg, method))
-		method["profile"] = "oidc" // for zitadel/oidc, which writes the aud of its assertions as a list; the default wants a string
+		// zitadel/oidc writes the aud of its assertions as a list and authlib names the token endpoint; the default profile
+		// wants the issuer, as a string.
+		method["profile"] = "oidc"
 		list = append(list, app("jwt-"+alg, method))
 	}
 	return json.Marshal(object{
