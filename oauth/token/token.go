@@ -12,6 +12,7 @@ import (
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/backchannel"
 	"github.com/postern-id/postern/oauth/clientauth"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/riskstep"
@@ -28,6 +29,7 @@ type Options struct {
 	Grants    oauth.GrantStore
 	Ephemeral store.Ephemeral
 	Devices   oauth.Devices
+	CIBA      *backchannel.CIBA // nil: its grant is not known
 	Risk      *riskstep.Engine
 	Sessions  *sessions.Manager
 	Audit     audit.Recorder
@@ -68,8 +70,11 @@ type Endpoint struct {
 // New returns the endpoint with all its grants.
 func New(opt Options) *Endpoint {
 	e := &Endpoint{opt: opt, grants: map[string]Grant{}}
-	for _, g := range []Grant{codeGrant{opt}, refreshGrant{opt}, clientGrant{opt}, deviceGrant{opt}} {
+	for _, g := range []Grant{codeGrant{opt}, refreshGrant{opt}, clientGrant{opt}, deviceGrant{opt}, cibaGrant{opt}} {
 		e.grants[g.Type()] = g
+	}
+	if opt.CIBA == nil {
+		delete(e.grants, oauth.CIBAGrant)
 	}
 	return e
 }

@@ -1,0 +1,238 @@
+package backchannel
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/postern-id/postern/audit"
+	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/egress"
+	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/clientauth"
+	"github.com/postern-id/postern/oauth/issue"
+	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/sessions"
+	"github.com/postern-id/postern/store"
+)
+
+// CIBAOptions of a CIBA; all are needed except Offline.
+type CIBAOptions struct {
+	Registry *oauth.Registry
+	Reader   *oauth.Reader
+	Auth     *clientauth.Authenticator
+	Keys     *oauth.ClientKeys // that verify login_hint_token
+	Issue    *issue.Issuer
+	Requests oauth.CIBARequests
+	People   *authn.Service
+	Users    authn.Store
+	Seen     func(context.Context, ident.SessionID) (sessions.Session, error) // a session that an ID token names, over or not
+	Risk     *riskstep.Engine
+	Sessions *sessions.Manager
+	Grants   oauth.GrantStore
+	Consents oauth.ConsentStore
+	Counters store.Counters
+	Sealer   authn.Sealer
+	Egress   *egress.Client
+	Audit    audit.Recorder
+	Now      func() time.Time
+	Offline  time.Duration // life of a refresh family with offline_access; default 30 days
+}
+
+// CIBA takes requests of clients for somebody who is not in front of them, has that person asked, and sees that the client
+// gets what came of it. A person decides in authn, by a device of theirs; Settle brings the outcome here.
+type CIBA struct {
+	opt   CIBAOptions
+	jobs  chan job
+	mu    sync.Mutex
+	watch map[string]time.Time // requests whose client is told of their end, by handle, and when that is
+}
+
+// NewCIBA returns a CIBA.
+func NewCIBA(opt CIBAOptions) *CIBA {
+	if opt.Offline == 0 {
+		opt.Offline = 30 * 24 * time.Hour
+	}
+	return &CIBA{opt: opt, jobs: make(chan job, maxJobs), watch: map[string]time.Time{}}
+}
+
+// Requests is where requests are kept.
+func (s *CIBA) Requests() oauth.CIBARequests { return s.opt.Requests }
+
+// acknowledgement is CIBA Core §7.3. The code is ours: who asks shows it to the person, whose device shows the same.
+type acknowledgement struct {
+	AuthReqID string `json:"auth_req_id"`
+	ExpiresIn int64  `json:"expires_in"`         // seconds
+	Interval  int64  `json:"interval,omitempty"` // seconds
+	Code      string `json:"comparison_code"`
+}
+
+// Authorize answers POST /bc-authorize: authenticate the client, is it registered for that, what it asks, whom it means,
+// record, ask the person, keep. CIBA Core §7.
+func (s *CIBA) Authorize(w http.ResponseWriter, r *http.Request) error {
+	if err := oauth.ParseForm(r); err != nil {
+		return err
+	}
+	ctx := r.Context()
+	c, err := s.opt.Auth.Authenticate(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !c.Allows(oauth.CIBAGrant) {
+		return oauth.UnauthorizedClient("The client is not registered for requests by back channel.")
+	}
+	a, err := s.opt.Reader.CIBA(ctx, c, r.PostForm)
+	if err != nil {
+		return err
+	}
+	if a.Message != "" && authn.CheckBindingMessage(a.Message) != nil {
+		return refused("invalid_binding_message", "binding_message must be one line of at most 80 characters that can be shown.")
+	}
+	user, err := s.whom(ctx, c, a)
+	if err != nil {
+		return err
+	}
+	if err := s.once(ctx, c, a); err != nil {
+		return err
+	}
+	if err := s.early(ctx, c, user, a); err != nil {
+		return err
+	}
+	out, err := s.ask(ctx, c, user, a)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(out)
+}
+
+func refused(code, why string) *oauth.Error {
+	return &oauth.Error{Code: code, Description: why, Status: http.StatusBadRequest}
+}
+
+// once refuses a signed request that was seen before: a copy of one must not ask the person again. CIBA Core §7.1.1 (jti).
+func (s *CIBA) once(ctx context.Context, c *oauth.Client, a *oauth.CIBAAsked) error {
+	if a.JTI == "" {
+		return nil
+	}
+	err := s.opt.Requests.Ephemeral.Put(ctx, store.KeyOf("ciba.jti", string(c.ID)+"\x00"+a.JTI), []byte{1}, a.Until.Add(time.Minute))
+	if errors.Is(err, store.ErrExists) {
+		return oauth.InvalidRequest("The signed request was sent before.")
+	}
+	if err != nil {
+		return oauth.Unavailable(err)
+	}
+	return nil
+}
+
+// early asks the risk engine, before anybody is disturbed, whether an approval can be enough: it is worth two factors, and
+// never resists phishing. Where the client's own server is says nothing of the person.
+func (s *CIBA) early(ctx context.Context, c *oauth.Client, user ident.UserID, a *oauth.CIBAAsked) error {
+	in := riskstep.Input{Moment: riskstep.AtIntrospect, User: user, Client: c.ID, Env: oauth.EnvOf(ctx), Held: ident.AAL2}
+	if a.NeedHard {
+		in.Need = a.Need
+	}
+	d, err := s.opt.Risk.Decide(ctx, in)
+	if err != nil {
+		return oauth.Unavailable(err)
+	}
+	if d.Action() != riskstep.Allow {
+		e := oauth.UnmetRequirements()
+		e.Status = http.StatusBadRequest
+		return e
+	}
+	return nil
+}
+
+// ask has the person asked, and keeps the request.
+func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *oauth.CIBAAsked) (*acknowledgement, error) {
+	env := oauth.EnvOf(ctx)
+	if err := s.record(ctx, "ciba.requested", audit.OK, "client", &oauth.CIBARequest{Client: c.ID, User: user}, ""); err != nil {
+		return nil, err
+	}
+	life := min(cmp.Or(a.Life, authn.ApprovalLife), authn.MaxApprovalLife)
+	id := "pcr_" + s.opt.Issue.NewSecret()
+	handle := oauth.CIBAHandle(id)
+	req := &oauth.CIBARequest{Client: c.ID, User: user, Mode: c.Delivery(), Scope: a.Scope, Resources: a.Resources, Need: a.Need, NeedHard: a.NeedHard,
+		Expires: s.opt.Now().Add(life), Interval: pollSeconds}
+	if req.Mode != oauth.DeliverPoll {
+		plain, err := json.Marshal(address{AuthReqID: id, Token: a.Token})
+		if err == nil {
+			req.Notify, err = s.opt.Sealer.Seal(sealedFor(handle), plain)
+		}
+		if err != nil {
+			return nil, oauth.Unavailable(err)
+		}
+	}
+	approval, code, err := s.opt.People.AskApproval(ctx, authn.Ask{Kind: authn.ApproveBackchannel, User: user, Bind: oauth.CIBABind(handle), Client: c.ID,
+		App: shown(c), Host: c.Host(), Text: a.Message, Env: ident.Env{IP: env.IP, RequestID: env.RequestID}, Digits: 2, Compare: true, Life: life})
+	if err != nil {
+		return nil, s.unasked(ctx, c, err)
+	}
+	req.Approval = approval
+	if err := s.opt.Requests.Put(ctx, handle, req); err != nil {
+		return nil, oauth.Unavailable(errors.Join(err, s.opt.People.CancelApproval(ctx, approval, oauth.CIBABind(handle))))
+	}
+	out := &acknowledgement{AuthReqID: id, ExpiresIn: int64(life / time.Second), Interval: pollSeconds, Code: code}
+	if req.Mode == oauth.DeliverPush {
+		out.Interval = 0
+		s.observe(handle, req.Expires)
+	}
+	return out, nil
+}
+
+// unasked says why nobody was asked. Somebody without a device to approve with is as unknown as somebody who is not there.
+func (s *CIBA) unasked(ctx context.Context, c *oauth.Client, err error) error {
+	_, throttled := errors.AsType[authn.Throttled](err)
+	switch {
+	case errors.Is(err, authn.ErrNoApprover), errors.Is(err, authn.ErrSelf):
+		return s.unknown(ctx, c, err)
+	case throttled:
+		return oauth.TooMany().Because(err)
+	}
+	return oauth.Unavailable(err)
+}
+
+// shown is the name of c as an approver can show it.
+func shown(c *oauth.Client) string {
+	for _, name := range []string{c.DisplayName(""), string(c.ID)} {
+		name = strings.Map(func(r rune) rune {
+			if !unicode.IsGraphic(r) || unicode.In(r, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar {
+				return -1
+			}
+			return r
+		}, strings.ToValidUTF8(name, ""))
+		if runes := []rune(name); len(runes) > 64 {
+			name = string(runes[:64])
+		}
+		if name = strings.TrimSpace(name); name != "" {
+			return name
+		}
+	}
+	return "?"
+}
+
+// record writes what happens to a request; actor is who made it happen.
+func (s *CIBA) record(ctx context.Context, typ string, outcome audit.Outcome, actor string, r *oauth.CIBARequest, reason string) error {
+	env := oauth.EnvOf(ctx)
+	e := audit.Event{Type: typ, Outcome: outcome, Actor: actor, User: r.User, Client: r.Client, Grant: r.Grant, Reason: reason, Request: env.RequestID}
+	if env.IP.IsValid() {
+		e.IP = env.IP.String()
+	}
+	if r.Mode != "" {
+		e.Data = map[string]string{"mode": r.Mode}
+	}
+	if err := s.opt.Audit.Record(ctx, e); err != nil {
+		return oauth.Unavailable(err)
+	}
+	return nil
+}
