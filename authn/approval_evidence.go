@@ -31,10 +31,13 @@ type Evidence struct {
 	JWK json.RawMessage `json:"jwk,omitempty"`
 }
 
-// ParseEvidence reads Evidence as an audit event holds it.
+// ParseEvidence reads Evidence as an audit event holds it; ErrEvidence.
 func ParseEvidence(text []byte) (Evidence, error) {
 	var e Evidence
 	if err := strictJSON(text, &e); err != nil || e.V != 1 {
+		return Evidence{}, ErrEvidence
+	}
+	if again, err := json.Marshal(e); err != nil || !bytes.Equal(again, text) { // one spelling only: also of base64url
 		return Evidence{}, ErrEvidence
 	}
 	return e, nil
