@@ -58,6 +58,7 @@ func open(t testing.TB) *desk {
 	}
 	all := `,"grant_types":["authorization_code","refresh_token","client_credentials"]`
 	d := &desk{House: oauthtest.New(t, []string{app("a", all), app("b", all), app("plain", ``),
+		app("tv", `,"grant_types":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"]`), app("tv2", `,"grant_types":["urn:ietf:params:oauth:grant-type:device_code"]`),
 		`{"client_id":"pub","token_endpoint_auth_method":"none","redirect_uris":["https://a.example/cb"],"grant_types":["authorization_code","refresh_token"]}`},
 		[]string{`{"resource":"https://api.example","scopes":["api:read","api:write"]}`, `{"resource":"https://other.example","scopes":["other"]}`})}
 	derive := func(name string) func() [][]byte { return func() [][]byte { return d.Sealer.Derive(name) } }
