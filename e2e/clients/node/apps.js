@@ -19,7 +19,8 @@ export async function open() {
 // The clients, by the name of the application; base is where it is.
 export const registrations = {
   // oidc-client-ts: a page without a server
-  page: (base) => ({ token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], redirect_uris: [`${base}/cb`, `${base}/silent`], post_logout_redirect_uris: [`${base}/bye`] }),
+  page: (base) => ({ token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'],
+    redirect_uris: [`${base}/cb`, `${base}/silent`], post_logout_redirect_uris: [`${base}/bye`] }),
   // @auth/express
   authjs: (base) => ({ redirect_uris: [`${base}/auth/callback/postern`] }),
   // express-openid-connect, which wants RS256 unless it is told otherwise
