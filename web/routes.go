@@ -61,6 +61,8 @@ func (s *Server) routes() []route {
 		{meta.PathLogout, both, open, nobody, 64 * kb, pace, s.logout},
 		{meta.PathSession, get, frame, nobody, 0, 0, s.checkSession},
 		{meta.PathDeviceAuth, post, api, nobody, 32 * kb, 10, o.Device.Authorize},
+		{meta.PathCIBA, post, api, nobody, 64 * kb, pace, o.CIBA.Authorize},
+		{"/bc-decide", post, api, nobody, 16 * kb, pace, s.decide},
 		{meta.PathRegister, post, api, nobody, 64 * kb, pace, s.register},
 		{"/register/{client}", manage, api, nobody, 64 * kb, pace, s.manageClient},
 		{"/client-logo/{hash}", get, public, nobody, 0, pace, s.clientLogo},

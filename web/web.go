@@ -37,6 +37,8 @@ type Options struct {
 	Authorize *authorize.Service
 	Token     *token.Endpoint
 	Device    *backchannel.Device
+	CIBA      *backchannel.CIBA
+	Decisions bool // programs may decide requests by back channel, for tests
 	Meta      *meta.Service
 	Discovery *meta.Discovery
 	Register  *register.Service // nil: clients cannot register themselves

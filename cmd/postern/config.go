@@ -26,6 +26,7 @@ type Config struct {
 	Risk         RiskConfig         `yaml:"risk" doc:"What the risk engine does with what it sees."`
 	Sessions     SessionsConfig     `yaml:"sessions" doc:"How long a person stays signed in."`
 	Tokens       TokensConfig       `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
+	Backchannel  BackchannelConfig  `yaml:"backchannel" doc:"Requests by back channel (CIBA), for clients that are registered for them."`
 	Device       DeviceConfig       `yaml:"device" doc:"The device grant (RFC 8628), for clients that are registered for it."`
 	Registration RegistrationConfig `yaml:"registration" doc:"Clients that no operator registered. They always ask for consent, and never get what only an operator decides."`
 	Keys         KeysConfig         `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
@@ -171,6 +172,11 @@ type TokensConfig struct {
 	Alg          string   `yaml:"alg" enum:"ES256,RS256,PS256,EdDSA" doc:"The signature algorithm of tokens, unless the client says otherwise."`
 	Algs         []string `yaml:"algs" enum:"ES256,RS256,PS256,EdDSA" doc:"The algorithms that clients may choose from. Each has a key of its own. OpenID Connect wants RS256 among them."`
 	Decryption   []string `yaml:"decryption" enum:"ECDH-ES,ECDH-ES+A128KW,ECDH-ES+A256KW,RSA-OAEP,RSA-OAEP-256" doc:"How clients may encrypt request objects to this server; empty: not at all. Those of RSA cost a key that is slow to make."`
+}
+
+// BackchannelConfig is CIBA.
+type BackchannelConfig struct {
+	Decisions bool `yaml:"decisions" doc:"FOR TESTS ONLY: a client with the scope postern:decide may approve and deny at /bc-decide in the place of people. Never where accounts are real."`
 }
 
 // DeviceConfig is the device grant. RFC 8628.

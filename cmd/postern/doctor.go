@@ -85,6 +85,7 @@ func (d *diagnosis) examine(ctx context.Context, cfg Config) {
 	d.issuer(ctx, cfg)
 	d.certificate(cfg)
 	d.proxies(cfg)
+	d.decisions(cfg)
 	d.geo(cfg)
 	d.disk(cfg)
 	redis := cfg

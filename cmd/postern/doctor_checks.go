@@ -55,6 +55,12 @@ func (d *diagnosis) proxies(cfg Config) {
 	}
 }
 
+func (d *diagnosis) decisions(cfg Config) {
+	if cfg.Backchannel.Decisions {
+		d.add("backchannel", doubtful, "backchannel.decisions is on: a program can approve in the place of people", "switch it off where accounts are real")
+	}
+}
+
 func (d *diagnosis) geo(cfg Config) {
 	if cfg.Geo.File == "" {
 		d.add("geo", doubtful, "no geo.file: where an address is, is unknown", "set one to detect sign-ins from a new country")

@@ -138,6 +138,7 @@ func (s *server) run(ctx context.Context) error {
 		wg.Go(func() { t.loop(ctx, h) })
 	}
 	start(func() error { return s.site.logouts.Run(ctx, s.reporter("logout")) })
+	start(func() error { return s.site.ciba.Run(ctx, s.reporter("backchannel")) })
 	<-ctx.Done()
 	err := context.Cause(ctx)
 	if errors.Is(err, context.Canceled) {

@@ -30,6 +30,7 @@ const deriveForms = "forms"
 type site struct {
 	handler  http.Handler
 	logouts  *logout.Courier
+	ciba     *backchannel.CIBA
 	registry *oauth.Registry
 	tokens   *keys.Ring
 	sealer   *keys.Sealer
@@ -89,7 +90,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Now: clock, Rand: random, Access: t.Access.D(), IDToken: t.ID.D()})
 	auth := clientauth.New(clientauth.Options{Registry: registry, Ephemeral: h.ephemeral(), Counters: h.counters(), Audit: h.journal,
 		Keys: clientKeys, SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
-		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke, iss + meta.PathDeviceAuth}, Now: clock})
+		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke, iss + meta.PathDeviceAuth, iss + meta.PathCIBA}, Now: clock})
 	discovery := meta.NewDiscovery(iss, registry, p.tokens)
 	discovery.Registration, discovery.Documents = newcomers != nil, h.cfg.Registration.Documents
 	forms := func() [][]byte { return p.sealer.Derive(deriveForms) }
@@ -101,16 +102,21 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	}
 	reader := oauth.NewReader(oauth.ReaderOptions{Registry: registry, Issuer: iss, Keys: clientKeys, Ring: p.tokens, Fetch: fetch, Now: clock})
 	devices := oauth.Devices{Ephemeral: h.ephemeral(), Now: clock}
+	ciba := backchannel.NewCIBA(backchannel.CIBAOptions{Registry: registry, Reader: reader, Auth: auth, Keys: clientKeys, Issue: issuer,
+		Requests: oauth.CIBARequests{Ephemeral: h.ephemeral(), Now: clock}, People: p.people, Users: h.db, Seen: h.db.Session, Risk: p.risk,
+		Sessions: p.sessions, Grants: h.db, Consents: h.db, Counters: h.counters(), Sealer: p.sealer, Egress: fetch, Audit: h.journal, Now: clock,
+		Offline: t.Refresh.D()})
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
 		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer,
 			Reader: reader, Devices: devices, Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), State: state, Now: clock,
 			Code: t.Code.D(), Offline: t.Refresh.D()}),
 		Token: token.New(token.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
-			Devices: devices, Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
+			Devices: devices, CIBA: ciba, Risk: p.risk, Sessions: p.sessions, Audit: h.journal, Now: clock, Grace: t.RefreshGrace.D()}),
 		Device: backchannel.NewDevice(backchannel.DeviceOptions{Registry: registry, Reader: reader, Auth: auth, Devices: devices, Counters: h.counters(),
 			Locate: p.risk.Locate, Audit: h.journal, Issuer: iss, Path: meta.PathDevice, Secret: issuer.NewSecret, Rand: random, Now: clock,
 			Life: h.cfg.Device.Code.D(), Warn: h.cfg.Device.Elsewhere == "warn"}),
+		CIBA: ciba, Decisions: h.cfg.Backchannel.Decisions,
 		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Ephemeral: h.ephemeral(),
 			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
 		Discovery: discovery, States: states, Register: newcomers, Logos: logos,
@@ -123,7 +129,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		return nil, err
 	}
 	courier := logout.New(logout.Options{Store: h.db, Registry: registry, Issue: issuer, Egress: fetch, Audit: h.journal, Now: clock})
-	return &site{handler, courier, registry, p.tokens, p.sealer}, nil
+	return &site{handler, courier, ciba, registry, p.tokens, p.sealer}, nil
 }
 
 // best is what a person can reach with the factors they hold.

@@ -47,7 +47,7 @@ type CIBAOptions struct {
 }
 
 // CIBA takes requests of clients for somebody who is not in front of them, has that person asked, and sees that the client
-// gets what came of it. A person decides in authn, by a device of theirs; Settle brings the outcome here.
+// gets what came of it. A person decides in authn, by a device of theirs; Decided brings the outcome here.
 type CIBA struct {
 	opt   CIBAOptions
 	jobs  chan job

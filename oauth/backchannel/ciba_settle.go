@@ -19,10 +19,10 @@ import (
 // where the person was.
 const settleLate = 5 * time.Second
 
-// Settle brings the outcome of the request for approval with that handle to the request by back channel that it belongs to,
-// if any: whoever let a person approve or deny calls it then, in the context of that person's request. It may be called any
-// number of times. Its error means that the outcome could not be brought here, not that it was another one.
-func (s *CIBA) Settle(ctx context.Context, approval string) error {
+// Decided brings the outcome of the request for approval with that handle to the request by back channel that it belongs to,
+// if any: whoever let a person approve or deny calls it then; env is where that person is. It may be called any number of
+// times. Its error means that the outcome could not be brought here, not that it was another one.
+func (s *CIBA) Decided(ctx context.Context, approval string, env ident.Env) error {
 	handle, err := s.opt.Requests.Of(ctx, approval)
 	if errors.Is(err, oauth.ErrNoCIBA) {
 		return nil
@@ -30,7 +30,7 @@ func (s *CIBA) Settle(ctx context.Context, approval string) error {
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
-	_, err = s.settle(ctx, handle, oauth.EnvOf(ctx), 0)
+	_, err = s.settle(ctx, handle, env, 0)
 	if errors.Is(err, oauth.ErrNoCIBA) || errors.Is(err, store.ErrTaken) {
 		return nil
 	}

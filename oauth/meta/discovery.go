@@ -24,6 +24,7 @@ const (
 	PathSession    = "/check-session"
 	PathRegister   = "/register"
 	PathDeviceAuth = "/device_authorization"
+	PathCIBA       = "/bc-authorize"
 	PathDevice     = "/device" // the page for the user code, RFC 8628 §3.3
 )
 
@@ -98,7 +99,11 @@ type metadata struct {
 	BackLogoutSession  bool     `json:"backchannel_logout_session_supported"`
 	CheckSession       string   `json:"check_session_iframe,omitempty"`
 	Register           string   `json:"registration_endpoint,omitempty"`
-	Device             string   `json:"device_authorization_endpoint"` // RFC 8628 §4
+	Device             string   `json:"device_authorization_endpoint"`       // RFC 8628 §4
+	CIBA               string   `json:"backchannel_authentication_endpoint"` // CIBA Core §4, as the next three
+	CIBAModes          []string `json:"backchannel_token_delivery_modes_supported"`
+	CIBAAlgs           []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
+	CIBAUserCode       bool     `json:"backchannel_user_code_parameter_supported"`
 	ClientDocuments    bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
@@ -120,7 +125,7 @@ func (d *Discovery) build() ([]byte, error) {
 		UserInfoAlgs: d.ring.Algs(), UserInfoEncAlgs: keys.EncryptionAlgs, UserInfoEncs: keys.EncryptionEncs,
 		IDTokenEncAlgs: keys.EncryptionAlgs, IDTokenEncs: keys.EncryptionEncs, Displays: []string{"page", "popup"},
 		FrontLogout: true, FrontLogoutSession: true, BackLogout: true, BackLogoutSession: true,
-		Device: at(PathDeviceAuth),
+		Device: at(PathDeviceAuth), CIBA: at(PathCIBA), CIBAModes: oauth.DeliveryModes, CIBAAlgs: oauth.AssertionAlgs,
 	}
 	if d.SessionIframe {
 		m.CheckSession = at(PathSession)
