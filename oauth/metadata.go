@@ -139,11 +139,6 @@ func (o *Outsiders) texts(c *Client) error {
 	if u, err := url.Parse(c.InitiateLoginURI); c.InitiateLoginURI != "" && (err != nil || u.Scheme != "https") {
 		return InvalidMetadata("initiate_login_uri is not an https URL.") // OIDC Dynamic Client Registration §2
 	}
-	for _, raw := range c.RequestURIs {
-		if u, err := url.Parse(raw); err != nil || len(raw) > maxRequestURI || u.Host == "" || u.Scheme != "https" && !loopbackHTTP(u) {
-			return InvalidMetadata("request_uris '%s' is not an https URL.", raw)
-		}
-	}
 	return nil
 }
 

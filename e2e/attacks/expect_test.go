@@ -228,7 +228,7 @@ func codeOf(user string) string {
 	return a.Code()
 }
 
-var secretWords = regexp.MustCompile(`pac_|prt_|pat_|eyJ[A-Za-z0-9_-]{10}|` + password + `|secret-[0-9a-f]{24}|@people\.test|198\.18\.|dBjftJeZ4CVP|` + totpSecret)
+var secretWords = regexp.MustCompile(`pac_|prt_|pat_|prm_|pit_|pdc_|pcr_|eyJ[A-Za-z0-9_-]{10}|` + password + `|secret-[0-9a-f]{24}|@people\.test|198\.18\.|dBjftJeZ4CVP|` + totpSecret)
 
 // leaks: L11, over all that the server logged for all the tests.
 func leaks(s *harness.Server) {

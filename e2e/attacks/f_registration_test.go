@@ -230,7 +230,7 @@ func TestF5_ForeignTokens(t *testing.T) {
 	a, b := v.newcomer(someClient, ""), v.newcomer(someClient, "")
 	uri, mine, other := a.field("registration_client_uri"), a.field("registration_access_token"), b.field("registration_access_token")
 	doc := `{"client_id":"` + a.field("client_id") + `","redirect_uris":["https://evil.example/cb"]}`
-	for _, tok := range []string{other, "", "prt_", mine + "x", mine[:len(mine)-2], a.field("client_secret"), strings.ToUpper(mine), strings.Repeat("a", 5000)} {
+	for _, tok := range []string{other, "", "prm_", mine + "x", mine[:len(mine)-2], a.field("client_secret"), strings.ToUpper(mine), strings.Repeat("a", 5000)} {
 		for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
 			refused(t, v.manage(m, uri, tok, doc), http.StatusUnauthorized, "invalid_token")
 		}

@@ -57,7 +57,7 @@ func New(opt Options) *Service {
 }
 
 // tokenPrefix marks a registration access token, so that one which leaked is recognised.
-const tokenPrefix = "prt_"
+const tokenPrefix = "prm_"
 
 // Create registers a client. RFC 7591 §3.1, OIDC Dynamic Client Registration §3.1.
 func (s *Service) Create(w http.ResponseWriter, r *http.Request) error {

@@ -121,7 +121,7 @@ func TestDefaults(t *testing.T) {
 	if len(d.came) != 1 || d.came[0] != id {
 		t.Errorf("told of %v", d.came)
 	}
-	if r.text("registration_client_uri") != oauthtest.Issuer+"/register/"+string(id) || !strings.HasPrefix(r.text("registration_access_token"), "prt_") {
+	if r.text("registration_client_uri") != oauthtest.Issuer+"/register/"+string(id) || !strings.HasPrefix(r.text("registration_access_token"), "prm_") {
 		t.Errorf("management: %v", r.m)
 	}
 	for name := range r.m {
@@ -271,7 +271,7 @@ func TestManage(t *testing.T) {
 	a, b := d.create(`{"redirect_uris":["https://a.example/cb"],"client_name":"A","policy_uri":"https://a.example/p"}`), d.create(plain)
 	path := "/register/" + a.text("client_id")
 	mine, other := a.text("registration_access_token"), b.text("registration_access_token")
-	for name, tok := range map[string]string{"of another": other, "none": "", "wrong": "prt_x", "the secret": a.text("client_secret"), "cut": mine[:len(mine)-1], "long": "prt_" + strings.Repeat("a", 600)} {
+	for name, tok := range map[string]string{"of another": other, "none": "", "wrong": "prm_x", "the secret": a.text("client_secret"), "cut": mine[:len(mine)-1], "long": "prm_" + strings.Repeat("a", 600)} {
 		for _, m := range []string{"GET", "PUT", "DELETE"} {
 			if r := d.call(m, path, tok, `{}`); r.status != 401 || r.m["error"] != "invalid_token" {
 				t.Errorf("%s %s: %d %v", m, name, r.status, r.m)
