@@ -27,6 +27,7 @@ func init() {
 		// the person at the browser
 		"browser": (*stage).cmdBrowser, "open": (*stage).cmdOpen, "login": (*stage).cmdLogin, "authorize": (*stage).cmdAuthorize,
 		"sign-in": (*stage).cmdSignIn, "enter-code": (*stage).cmdCode, "consent": (*stage).cmdConsent, "press": (*stage).cmdPress,
+		"device": (*stage).cmdDevice, "enter-device": (*stage).cmdEnterDevice,
 		"page": (*stage).cmdPage, "logout": (*stage).cmdLogout, "withdraw": (*stage).cmdWithdraw, "end-session": (*stage).cmdEndSession,
 		"language": (*stage).cmdLanguage,
 		// the client and the resource server
@@ -161,8 +162,34 @@ func (st *stage) cmdConsent(args []string, _ bool) (*outcome, error) {
 }
 
 func (st *stage) cmdPress(args []string, _ bool) (*outcome, error) {
-	name, value, _ := strings.Cut(args[1], "=")
+	name, value := "", ""
+	if len(args) > 1 {
+		name, value, _ = strings.Cut(args[1], "=")
+	}
 	return st.shown(st.b.Press(args[0], name, value))
+}
+
+// cmdDevice asks for a person as a device does, and keeps $device_code.
+func (st *stage) cmdDevice(args []string, _ bool) (*outcome, error) {
+	_, v := params(args)
+	a, err := st.cast.RP(st.s, one(args)).Post("/device_authorization", v)
+	if err == nil && a.OK() {
+		st.vars["device_code"] = a.Get("device_code")
+	}
+	return answered(a, err)
+}
+
+// cmdEnterDevice types the code of a device into the page, as people type: small, and without the dash.
+func (st *stage) cmdEnterDevice(args []string, _ bool) (*outcome, error) {
+	p, err := st.b.Go("/device")
+	if err != nil {
+		return nil, err
+	}
+	f, found := p.Form("device")
+	if !found {
+		return nil, fmt.Errorf("the browser shows %s, which asks for no code: %s", p.Name(), p.Text)
+	}
+	return st.shown(st.b.Submit(f, "", "", url.Values{"user_code": {strings.ToLower(strings.ReplaceAll(one(args), "-", " "))}}))
 }
 
 // cmdAuthorize sends the browser to a client's authorization request. Where nothing is expected it walks on to the code,

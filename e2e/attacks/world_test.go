@@ -161,6 +161,7 @@ var seed = func() string {
 		return c
 	}
 	own := []string{"client_credentials"}
+	devices := []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
 	jwks := func(key any) json.RawMessage {
 		switch k := key.(type) {
 		case *ecdsa.PrivateKey:
@@ -178,6 +179,8 @@ var seed = func() string {
 			app("two", object{"skip_consent": true, "redirect_uris": []string{"https://two.example/Path/cb", "https://two.example/q?x=1"}}),
 			app("spa", object{"client_secret": nil, "token_endpoint_auth_method": "none", "skip_consent": true,
 				"redirect_uris": []string{"https://spa.example/cb", "http://127.0.0.1/cb", "http://[::1]/cb"}}),
+			app("tv", object{"client_secret": nil, "token_endpoint_auth_method": "none", "skip_consent": true, "grant_types": devices, "redirect_uris": nil}),
+			app("tv2", object{"client_secret": nil, "token_endpoint_auth_method": "none", "skip_consent": true, "grant_types": devices, "redirect_uris": nil}),
 			app("opaque", object{"skip_consent": true, "access_token_format": "opaque", "grant_types": []string{"authorization_code", "refresh_token", "client_credentials"}}),
 			app("strict", object{"skip_consent": true, "minimum_acr": "urn:postern:acr:aal2"}),
 			app("xss", object{"client_name": xssName, "policy_uri": "https://xss.example/p?\"><script>alert(3)</script>"}),
@@ -209,7 +212,7 @@ var seed = func() string {
 	var users []object
 	for _, name := range []string{"ann", "bob", "cat", "dan", "eve", "fay", "target", "sprayed1", "sprayed2", "geo-pwd",
 		"h1a", "h1b", "h1c", "h2a", "h2b", "h3a", "h3b", "h4a", "h4b", "h5a", "h5b", "h9a", "h9b", "h9c", "h9d", "h10a", "h10b", "h10c", "h11a", "h11b",
-		"h15", "h15b", "h15c", "h15d", "h16", "h17", "i1", "i3", "i8p"} {
+		"h15", "h15b", "h15c", "h15d", "h16", "h17", "i1", "i3", "i8p", "dev-pwd", "dev-key"} {
 		users = append(users, object{"username": name, "email": name + "@people.test", "password": password, "name": strings.ToUpper(name)})
 	}
 	for _, name := range []string{"tia", "tom", "tess", "geo-otp", "geo-new", "h17b", "i8"} {
