@@ -45,6 +45,7 @@ func (s *Server) routes() []route {
 	post := []string{http.MethodPost}
 	both := []string{http.MethodGet, http.MethodHead, http.MethodPost}
 	manage := []string{http.MethodGet, http.MethodPut, http.MethodDelete}
+	erase := []string{http.MethodDelete}
 	const kb = 1 << 10
 	const pace = 100 // what a large office behind one address may do; what guards secrets counts failures, in authn
 	o := s.opt
@@ -98,6 +99,11 @@ func (s *Server) routes() []route {
 		{"/dev/outbox", get, page, nobody, 0, pace, s.outbox},
 		{"/{$}", get, page, nobody, 0, pace, s.home},
 		// apps that approve
+		{"/approver/enrol", post, api, nobody, 16 * kb, pace, s.approverEnrol},
+		{"/approver/requests", get, api, nobody, 0, pace, s.approverRequests},
+		{"/approver/requests/{handle}", post, api, nobody, 16 * kb, pace, s.approverDecide},
+		{"/approver/push", post, api, nobody, 16 * kb, pace, s.approverPush},
+		{"/approver", erase, api, nobody, 0, pace, s.approverRemove},
 		// the rest
 		{"/.well-known/webauthn", get, public, nobody, 0, 0, s.relatedOrigins},
 		{"/.well-known/passkey-endpoints", get, public, nobody, 0, 0, s.passkeyEndpoints},

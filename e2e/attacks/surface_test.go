@@ -73,6 +73,11 @@ var surface = []endpoint{
 	{"/recover/set", "POST", "", "page", 16, "400"},
 	{"/dev/outbox", "GET HEAD", "", "page", 0, "404"},
 	{"/", "GET HEAD", "", "page", 0, "/account"},
+	{"/approver/enrol", "POST", "", "api", 16, ""},
+	{"/approver/requests", "GET HEAD", "", "api", 0, ""},
+	{"/approver/requests/{handle}", "POST", "", "api", 16, ""},
+	{"/approver/push", "POST", "", "api", 16, ""},
+	{"/approver", "DELETE", "", "api", 0, ""},
 	{"/.well-known/webauthn", "GET HEAD", "", "public", 0, ""},
 	{"/.well-known/passkey-endpoints", "GET HEAD", "", "public", 0, ""},
 	{"/.well-known/change-password", "GET HEAD", "", "public", 0, "/account/password"},
@@ -88,7 +93,7 @@ func TestSurfaceIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := map[string]string{"meta.PathAuthorize": meta.PathAuthorize, "meta.PathToken": meta.PathToken, "meta.PathUserInfo": meta.PathUserInfo,
-		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice,
+		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice,
 		"static.Prefix": static.Prefix, "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
 	var text func(ast.Expr) string
 	text = func(e ast.Expr) string {
