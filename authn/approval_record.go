@@ -241,6 +241,14 @@ func (s *Service) list(ctx context.Context, r record) error {
 			return err
 		}
 		live := s.live(slices.Concat(before, entries))
+		if len(live) >= maxPending {
+			if live, err = s.waiting(ctx, live); err != nil {
+				return err
+			}
+			entries = slices.DeleteFunc(entries, func(e entry) bool {
+				return !slices.ContainsFunc(live, func(w entry) bool { return w.Handle == e.Handle })
+			})
+		}
 		again := func(e entry) bool { return bytes.Equal(e.Bind, r.BindHash) }
 		earlier := slices.Collect(func(yield func(entry) bool) {
 			for _, e := range live {
@@ -276,6 +284,20 @@ func (s *Service) list(ctx context.Context, r record) error {
 func (s *Service) live(entries []entry) []entry {
 	now := s.now()
 	return slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return !now.Before(e.Expires) })
+}
+
+// waiting are the entries that nobody has decided.
+func (s *Service) waiting(ctx context.Context, entries []entry) (out []entry, err error) {
+	for _, e := range entries {
+		r, _, err := s.settled(ctx, e.Handle)
+		if err != nil && !errors.Is(err, ErrNoApproval) {
+			return nil, err
+		}
+		if err == nil && r.stands() == ApprovalPending {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 // flooded ends r, for which there is no room.
