@@ -423,8 +423,8 @@ func (c *Client) DisplayName(lang string) string {
 }
 
 // Host is where the client lives as far as it cannot be forged: the host of its first https redirection URI, or its
-// scheme where it is an app; of a client that describes itself, the host that its client_id names. It is what people are
-// shown beside the name.
+// scheme where it is an app; without any the host of its client_uri, if an operator registered it; of a client that
+// describes itself, the host that its client_id names. It is what people are shown beside the name.
 func (c *Client) Host() string {
 	if c.Origin == ByDocument {
 		if u, err := url.Parse(string(c.ID)); err == nil {
@@ -438,6 +438,11 @@ func (c *Client) Host() string {
 				return u.Host
 			}
 			return u.Scheme + ":"
+		}
+	}
+	if c.Origin == "" { // a device has nowhere to redirect to, but whoever registered it knows it
+		if u, err := url.Parse(c.URI); err == nil {
+			return u.Host
 		}
 	}
 	return ""

@@ -5,6 +5,7 @@ import account from './account.js'
 import budgets from './budgets.js'
 import ceremonies from './ceremonies.js'
 import { launch } from './chromium.js'
+import device from './device.js'
 import logout from './logout.js'
 import newcomer from './newcomer.js'
 import passkeys from './passkeys.js'
@@ -20,4 +21,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, logout]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, logout, device]) suite(() => browser, () => server)

@@ -27,7 +27,7 @@ export default function pages(browser, server) {
   suite(browser, 'pages of the demo wallet', 'en-US', (page, check) => walletPages(page, server(), check))
 }
 
-function suite(browser, title, locale, walk) {
+export function suite(browser, title, locale, walk) {
   test(title, async (t) => {
     const b = await open(browser(), { locale })
     await b.context.addInitScript({ content: axe.source }) // not a script of the page: no policy holds it

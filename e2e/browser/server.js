@@ -33,6 +33,8 @@ const seed = {
       redirect_uris: [clientURI], post_logout_redirect_uris: ['https://paper-and-ink.example/bye'],
       grant_types: ['authorization_code', 'refresh_token'], scope: 'openid profile email phone address offline_access orders:read',
       policy_uri: 'https://paper-and-ink.example/privacy', tos_uri: 'https://paper-and-ink.example/terms' },
+    { client_id: 'tv', client_name: 'Living Room', 'client_name#zh-CN': '客厅电视', client_uri: 'https://tv.example', token_endpoint_auth_method: 'none',
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code'], scope: 'openid profile' },
     { client_id: 'native', client_name: 'Pocket', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [schemeURI] },
     { client_id: 'hopping', client_name: 'Hopper', token_endpoint_auth_method: 'none', redirect_uris: ['http://127.0.0.1/cb'] },
   ],
