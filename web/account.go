@@ -62,6 +62,11 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := pages.Overview{Account: s.account(r, u), Username: u.Username, Email: u.Email, Passkeys: factors.Passkeys, Password: factors.Password,
 		NoPassword: !s.opt.Passwords, TOTP: factors.OTP, Sessions: len(list), Apps: len(apps), Recent: events}
+	approvers, err := s.opt.Authn.Approvers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	v.Approvers = len(approvers)
 	if v.CodesLeft, v.CodesOf, err = s.opt.Authn.RecoveryCodesLeft(ctx, u.ID); err != nil {
 		return err
 	}

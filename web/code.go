@@ -76,6 +76,7 @@ func (s *Server) codePage(r *http.Request, f *flow, first authn.Proof, v pages.C
 		if has.RecoveryCodes > 0 {
 			v.RecoverURL = s.base.Path + "/recovery-code?" + f.query()
 		}
+		v.Push = s.pushes(r, f, has.Best) && s.canPush(r, first.User())
 	}
 	v.SwitchURL = s.base.Path + "/login?" + f.query() + "&switch=1"
 	if f.live != nil {

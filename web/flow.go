@@ -26,14 +26,14 @@ type flow struct {
 
 // ownPages are where a sign-in without a client may lead: no other value of to is followed.
 var ownPages = []string{"/account", "/account/sessions", "/account/apps", "/account/activity", "/account/settings",
-	"/account/passkeys", "/account/totp", "/account/recovery-codes", "/account/password", exportPage}
+	inbox, "/account/passkeys", approversPage, "/account/totp", "/account/recovery-codes", "/account/password", exportPage}
 
 // exportPage is where the person can download their data, after a proof for that.
 const exportPage = "/account/settings?done=" + string(pages.DoneFresh)
 
 // factorPages are those of them that change how the person signs in, or give away all that is known of them: they need a
 // fresh proof of all that the person has.
-var factorPages = ownPages[5:]
+var factorPages = ownPages[6:]
 
 // flow reads which flow a request belongs to.
 func (s *Server) flow(r *http.Request) (*flow, error) {
@@ -57,10 +57,8 @@ func (s *Server) flowOf(ctx context.Context, get func(string) string) (*flow, er
 		return &flow{live: l, hold: l.Hold}, nil
 	}
 	f := &flow{to: "/account", hold: get("h")}
-	for _, p := range ownPages {
-		if get("to") == p {
-			f.to = p
-		}
+	if to := get("to"); slices.Contains(ownPages, to) || isAsked(to) {
+		f.to = to
 	}
 	return f, nil
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -64,6 +65,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, stat
 	if !v.Known && !switching && v.Passkey && v.Identifier == "" {
 		v.Remembered = s.remembered(r)
 	}
+	v.Push = s.pushable(r, f, cmp.Or(v.Remembered, v.Identifier))
 	if v.Known || v.Remembered != "" {
 		v.SwitchURL = s.base.Path + "/login?" + f.query() + "&switch=1"
 	}

@@ -71,6 +71,14 @@ func outward(err error) error {
 		return oauth.TooMany().Because(err)
 	case errors.Is(err, authn.ErrBusy):
 		return oauth.Unavailable(err)
+	case errors.Is(err, authn.ErrAsk):
+		return oauth.InvalidRequest("That cannot be asked.").Because(err)
+	case errors.Is(err, authn.ErrNoApproval):
+		return errNotFound.Because(err)
+	case errors.Is(err, authn.ErrNoApprover), errors.Is(err, authn.ErrSelf):
+		return oauth.AccessDenied("This device does not approve.").Because(err)
+	case errors.As(err, new(authn.Unapproved)):
+		return (&oauth.Error{Code: "request_decided", Description: "The request was decided.", Status: http.StatusConflict}).Because(err)
 	case errors.Is(err, authorize.ErrGone), errors.Is(err, authorize.ErrFinished):
 		return oauth.InvalidRequest("The page has expired.").Because(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/notify"
+	"github.com/postern-id/postern/notify/webpush"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/oauth/backchannel"
@@ -47,6 +48,7 @@ type Options struct {
 	Risk      *riskstep.Engine
 	Sessions  *sessions.Manager
 	Notify    *notify.Service
+	Push      *webpush.Courier // nil: requests for approval only wait on the pages
 	Users     authn.Store
 	Grants    oauth.GrantStore
 	Consents  oauth.ConsentStore

@@ -239,8 +239,13 @@ func (s *Server) failFetch(w http.ResponseWriter, err error, e *oauth.Error) {
 		word, status = "expired", http.StatusConflict
 	case errors.Is(err, errForged), e.Status == http.StatusBadRequest:
 		word = "expired"
+	case errors.Is(err, authn.ErrSelf):
+		word, status = "self", http.StatusForbidden
 	case errors.Is(err, authn.ErrFull), errors.Is(err, authn.ErrAttestation), errors.Is(err, authn.ErrOff):
 		status = http.StatusForbidden
+	}
+	if e, ok := errors.AsType[elsewhere](err); ok {
+		to = s.base.Path + e.to
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -324,12 +329,14 @@ func (s *Server) changePassword(w http.ResponseWriter, _ *http.Request) error {
 	return s.to(w, "/account/password")
 }
 
-func writeStatic(w http.ResponseWriter, v any) error {
+func writeStatic(w http.ResponseWriter, v any) error { return writeAs(w, "application/json", v) }
+
+func writeAs(w http.ResponseWriter, contentType string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "public, max-age="+itoa(int(time.Hour/time.Second)))
 	_, err = w.Write(b)
 	return err

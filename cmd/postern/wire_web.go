@@ -102,10 +102,14 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	}
 	reader := oauth.NewReader(oauth.ReaderOptions{Registry: registry, Issuer: iss, Keys: clientKeys, Ring: p.tokens, Fetch: fetch, Now: clock})
 	devices := oauth.Devices{Ephemeral: h.ephemeral(), Now: clock}
+	push, err := h.pushes(p, fetch)
+	if err != nil {
+		return nil, err
+	}
 	ciba := backchannel.NewCIBA(backchannel.CIBAOptions{Registry: registry, Reader: reader, Auth: auth, Keys: clientKeys, Issue: issuer,
 		Requests: oauth.CIBARequests{Ephemeral: h.ephemeral(), Now: clock}, People: p.people, Users: h.db, Seen: h.db.Session, Risk: p.risk,
 		Sessions: p.sessions, Grants: h.db, Consents: h.db, Counters: h.counters(), Sealer: p.sealer, Egress: fetch, Audit: h.journal, Now: clock,
-		Offline: t.Refresh.D()})
+		Offline: t.Refresh.D(), Tell: push.Tell})
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
 		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer,
@@ -122,7 +126,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Discovery: discovery, States: states, Register: newcomers, Logos: logos,
 		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
 		Audit: h.journal, History: h.db, FormKeys: forms,
-		Notify: notices, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),
+		Notify: notices, Push: push, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),
 		Related: h.cfg.Passkeys.Origins, Proxies: prefixes(h.cfg.Proxies.Trusted), Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
 	})
 	if err != nil {

@@ -50,16 +50,26 @@ var surface = []endpoint{
 	{"/consent", "GET HEAD POST", "", "page", 16, "400"},
 	{"/recovery-code", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
 	{"/passkey", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
+	{"/push", "GET HEAD POST", "", "page", 16, "/login?to=%2Faccount"},
+	{"/push/state", "POST", "", "fetch", 16, ""},
 	{"/continue", "GET HEAD", "", "page", 0, "400"},
 	{"/webauthn/get/options", "POST", "", "fetch", 16, ""},
 	{"/webauthn/get", "POST", "", "fetch", 64, ""},
 	{"/webauthn/create/options", "POST", "", "fetch", 16, "stale"},
 	{"/webauthn/create", "POST", "", "fetch", 64, "stale"},
+	{"/approve", "GET HEAD", "", "page", 0, "/login?to=/approve"},
+	{"/approve/{handle}", "GET HEAD POST", "", "page", 16, "/login?to=/approve/{handle}"},
+	{"/approve/{handle}/options", "POST", "", "fetch", 16, "stale"},
+	{"/approve/{handle}/sign", "POST", "", "fetch", 64, "stale"},
+	{"/manifest.webmanifest", "GET HEAD", "", "public", 0, ""},
+	{"/sw.js", "GET HEAD", "", "public", 0, ""},
 	{"/account", "GET HEAD", "", "page", 0, "/login?to=/account"},
 	{"/account/sessions", "GET HEAD POST", "", "page", 16, "/login?to=/account/sessions"},
 	{"/account/apps", "GET HEAD POST", "", "page", 16, "/login?to=/account/apps"},
 	{"/account/activity", "GET HEAD", "", "page", 0, "/login?to=/account/activity"},
 	{"/account/passkeys", "GET HEAD POST", "", "page", 16, "/login?to=/account/passkeys"},
+	{"/account/approvers", "GET HEAD POST", "", "page", 16, "/login?to=/account/approvers"},
+	{"/account/approvers/push", "POST", "", "fetch", 16, "stale"},
 	{"/account/totp", "GET HEAD POST", "", "page", 16, "/login?to=/account/totp"},
 	{"/account/recovery-codes", "GET HEAD POST", "", "page", 16, "/login?to=/account/recovery-codes"},
 	{"/account/password", "GET HEAD POST", "", "page", 16, "/login?to=/account/password"},
@@ -94,7 +104,7 @@ func TestSurfaceIsWhole(t *testing.T) {
 	}
 	named := map[string]string{"meta.PathAuthorize": meta.PathAuthorize, "meta.PathToken": meta.PathToken, "meta.PathUserInfo": meta.PathUserInfo,
 		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice,
-		"static.Prefix": static.Prefix, "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
+		"static.Prefix": static.Prefix, "inbox": "/approve", "approversPage": "/account/approvers", "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
 	var text func(ast.Expr) string
 	text = func(e ast.Expr) string {
 		switch x := e.(type) {

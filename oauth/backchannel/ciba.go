@@ -23,7 +23,7 @@ import (
 	"github.com/postern-id/postern/store"
 )
 
-// CIBAOptions of a CIBA; all are needed except Offline.
+// CIBAOptions of a CIBA; all are needed except Offline and Tell.
 type CIBAOptions struct {
 	Registry *oauth.Registry
 	Reader   *oauth.Reader
@@ -43,7 +43,8 @@ type CIBAOptions struct {
 	Egress   *egress.Client
 	Audit    audit.Recorder
 	Now      func() time.Time
-	Offline  time.Duration // life of a refresh family with offline_access; default 30 days
+	Offline  time.Duration                                                                        // life of a refresh family with offline_access; default 30 days
+	Tell     func(ctx context.Context, user ident.UserID, approval string, device ident.DeviceID) // tells people's devices; nil: they look by themselves
 }
 
 // CIBA takes requests of clients for somebody who is not in front of them, has that person asked, and sees that the client
@@ -181,6 +182,9 @@ func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *o
 	req.Approval = approval
 	if err := s.opt.Requests.Put(ctx, handle, req); err != nil {
 		return nil, oauth.Unavailable(errors.Join(err, s.opt.People.CancelApproval(ctx, approval, oauth.CIBABind(handle))))
+	}
+	if s.opt.Tell != nil {
+		s.opt.Tell(ctx, user, approval, "")
 	}
 	out := &acknowledgement{AuthReqID: id, ExpiresIn: int64(life / time.Second), Interval: pollSeconds, Code: code}
 	if req.Mode == oauth.DeliverPush {

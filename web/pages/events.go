@@ -33,6 +33,11 @@ var inner = map[string]bool{
 	"token.issued":      true,
 	"risk.unlearned":    true,
 	"recovery.restored": true,
+
+	"approval.asked":      true,
+	"approval.redeemed":   true,
+	"approval.cancelled":  true,
+	"approval.superseded": true,
 }
 
 // eventKeys are the words for what the audit trail calls Type, or Type and Action.
@@ -65,6 +70,14 @@ var eventKeys = map[string]string{
 	"data.exported":          "act.exported",
 	"risk.decided":           "act.unusual",
 	"risk.decided/deny":      "act.blocked",
+	"approver.added":         "act.approveradded",
+	"approver.renamed":       "act.approverrenamed",
+	"approver.removed":       "act.approverremoved",
+	"approval.approved":      "act.approved",
+	"approval.denied":        "act.approvaldenied",
+	"approval.wrong_number":  "act.approvalwrong",
+	"approval.flooded":       "act.approvalflood",
+	"approval.failed":        "act.approvalfailed",
 	"consent.given":          "act.appallowed",
 	"consent.denied":         "act.appdenied",
 	"device.approved":        "act.device",

@@ -94,6 +94,16 @@ var someAlerts = []Alert{
 
 var recoveryCodes = strings.Fields("7KQM-2XVB 9DFT-H4PW C3NR-8ZJY V6GS-QA5E 2MXK-T9BD W8HP-4RFC J5ZN-Y7VG EQ3A-6SMK B2TX-D9WH P4FR-C8NJ")
 
+var signInAsk = Approve{Account: account, Handle: "h-1", Client: harbor, Context: Context{Device: "Firefox on Linux", Country: "NL", At: now}, NewPlace: true, Digits: 2}
+
+var payAsk = Approve{Account: account, Handle: "h-2", Client: harbor, Asks: true, Text: "Transfer <b> 12", Amount: "1,250.00", Currency: "EUR", Payee: "Merel & Co", Compare: "4217", Context: Context{At: now}}
+
+var someApprovers = []Approver{
+	{ID: "a1", Name: "Chrome on Android", Here: true, Push: true, AddedAt: now.Add(-90 * 24 * time.Hour), UsedAt: now.Add(-3 * time.Hour), PushedAt: now.Add(-3 * time.Hour)},
+	{ID: "a2", Name: "Lin's <app>", App: true, Push: true, AddedAt: now, FailedAt: now.Add(-time.Minute)},
+	{ID: "a3", Name: "Firefox on Linux", AddedAt: now},
+}
+
 // states are all pages in all the states that a person can meet.
 var states = []struct {
 	name string
@@ -145,6 +155,34 @@ var states = []struct {
 		Has:    Permissions("openid", "profile"),
 		Claims: []string{"birthdate", "email_verified", "shoe_size"}, Resources: []string{"https://api.ledger.example/v2"},
 		Offline: true, ReturnHost: "ledger.example"}},
+	{"login-push", Login{Form: form, Client: harbor, Passkey: true, Remembered: "lin@demo.test", Push: "lin@demo.test", Cancel: true}},
+	{"code-push", Code{Form: form, Client: harbor, Account: "lin@demo.test", NoCode: true, Push: true, Cancel: true}},
+	{"code-push-passkey", Code{Form: form, Client: harbor, Account: "lin@demo.test", Passkey: true, NoCode: true, Push: true, Cancel: true}},
+	{"push", Push{Form: form, Client: harbor, State: "pending", Devices: []string{"Lin's <phone>", "Tablet"}, Inbox: "id.example/approve", Number: "07", Left: 119 * time.Second, Handle: "h-1", Cancel: true}},
+	{"push-denied", Push{Form: form, Client: harbor, State: "denied", Handle: "h-1"}},
+	{"push-wrong", Push{Form: form, State: "wrong", Handle: "h-1"}},
+	{"push-expired", Push{Form: form, State: "expired", Handle: "h-1"}},
+	{"push-superseded", Push{Form: form, State: "superseded", Handle: "h-1"}},
+	{"push-approved", Push{Form: form, State: "approved", Handle: "h-1"}},
+	{"push-rate", Push{Form: form, RetryIn: 15 * time.Minute, Cancel: true}},
+	{"approvals", Approvals{Account: account, Waiting: []Approve{signInAsk, payAsk}}},
+	{"approvals-empty", Approvals{Account: account}},
+	{"approve", signInAsk},
+	{"approve-unable", Approve{Account: account, Handle: "h-3", Context: Context{At: now}, Digits: 3, Unable: true}},
+	{"approve-pay", payAsk},
+	{"approvedone", ApproveDone{State: "approved"}},
+	{"approvedone-denied", ApproveDone{State: "denied"}},
+	{"approvedone-denied-ask", ApproveDone{State: "denied", Asks: true}},
+	{"approvedone-wrong", ApproveDone{State: "wrong"}},
+	{"approvedone-expired", ApproveDone{State: "expired"}},
+	{"approvedone-cancelled", ApproveDone{State: "cancelled"}},
+	{"approvedone-superseded", ApproveDone{State: "superseded"}},
+	{"approvers", Approvers{Account: account, Here: true, Key: "BP4z", Approvers: someApprovers}},
+	{"approvers-none", Approvers{Account: account}},
+	{"approvers-nopasskey", Approvers{Account: account, NoPasskey: true}},
+	{"approvers-full", Approvers{Account: account, Full: true, Untested: true, Approvers: someApprovers}},
+	{"approvers-code", Approvers{Account: account, Code: "ABCD-EFGH-JKMN-PQRS", QR: modules(29), Life: 5 * time.Minute}},
+	{"approvers-confirm", Approvers{Account: Account{CSRF: "c5rf+/=", ConfirmURL: "/login?to=/account/approvers"}, Here: true, Key: "BP4z", Approvers: someApprovers}},
 	{"continue", Continue{To: to("https://harbor.example/cb?code=abc&state=x%22&iss=https%3A%2F%2Fid.example"), Client: harbor}},
 	{"continue-scheme", Continue{To: to("app.harbor:/cb?code=abc&state='\"<x>"), Client: harbor}},
 	{"formpost", FormPost{To: to("https://harbor.example/cb"), Client: harbor, Fields: []Field{{"code", "abc"}, {"state", `"><script>x</script>`}}}},

@@ -51,6 +51,8 @@ func funcs(c *locales.Catalogue, l locales.Lang) template.FuncMap {
 		"rings":      w.rings,
 		"far":        w.far,
 		"apart":      w.apart,
+		"outcome":    approveOutcome,
+		"pushed":     pushOutcome,
 		"qr":         qr,
 		"groups":     groups,
 		"otpauth":    otpauth,
@@ -240,6 +242,10 @@ var doneKeys = map[Done]string{
 	DoneStopped:   "alert.stopped",
 	DoneFresh:     "set.export.ready",
 	DoneOwned:     "alert.owned",
+	DoneApprover:  "appr.added",
+	DoneNamed:     "appr.renamed",
+	DoneGone:      "appr.removed",
+	DoneTested:    "appr.tested",
 }
 
 func (w words) done(d Done) string {

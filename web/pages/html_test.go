@@ -31,7 +31,7 @@ func textOf(n *html.Node) string {
 	return strings.TrimSpace(b.String())
 }
 
-var script = regexp.MustCompile(`^/static/(app|passkey|codes|post|signout)\.[0-9a-f]{12}\.js$`)
+var script = regexp.MustCompile(`^/static/(app|passkey|codes|post|signout|approve|push|subscribe)\.[0-9a-f]{12}\.js$`)
 
 // faults returns what is wrong with a page, whatever it shows.
 func faults(page string) (bad []string) {
@@ -90,7 +90,7 @@ func faults(page string) (bad []string) {
 				say("script", src)
 			}
 		case "link":
-			if href, _ := attr(n, "href"); !strings.HasPrefix(href, "/static/") {
+			if href, _ := attr(n, "href"); !strings.HasPrefix(href, "/static/") && href != "/manifest.webmanifest" {
 				say("loads", href)
 			}
 		case "input":

@@ -38,6 +38,7 @@ const (
 	FactorTOTP     Factor = "totp"
 	FactorCodes    Factor = "codes"
 	FactorPassword Factor = "password"
+	FactorApprover Factor = "approver"
 )
 
 // MailData fills a mail. All addresses are absolute.
@@ -75,6 +76,7 @@ var factorKeys = map[Factor]string{
 	FactorTOTP:     "factor.totp",
 	FactorCodes:    "factor.codes",
 	FactorPassword: "factor.password",
+	FactorApprover: "factor.approver",
 }
 
 func (w words) factor(f Factor) string {

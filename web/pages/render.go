@@ -25,7 +25,8 @@ var pageNames = []string{
 	"login", "code", "consent", "continue", "formpost", "logout", "signedout", "signingout", "finished", "error",
 	"overview", "sessions", "apps", "activity",
 	"passkeys", "totp", "recoverycodes", "password", "settings",
-	"recoverycode", "passkeyprompt", "notme", "recover", "recoveropen", "recoverwait", "recoverset", "notice", "device", "deviceconfirm", "devicedone", "outbox", "outboxmail",
+	"recoverycode", "passkeyprompt", "notme", "recover", "recoveropen", "recoverwait", "recoverset", "notice", "device", "deviceconfirm", "devicedone",
+	"approvers", "approvals", "approve", "approvedone", "push", "outbox", "outboxmail",
 }
 
 // Renderer renders pages; safe for concurrent use.

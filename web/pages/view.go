@@ -66,6 +66,7 @@ type Login struct {
 	NoPassword bool   // passwords are switched off here, or Known has none: no password is asked for
 	SwitchURL  string // path to start over with another account, where Known or Remembered
 	RecoverURL string // path to recover an account; "" where that is not offered
+	Push       string // whose other device can be asked: posts decision=ask, identifier to /push; "" where that is not offered
 	HelpURL    string // where help is, http(s) or mailto; "" only gives advice
 	Cancel     bool   // offers a button decision=cancel that returns to the app
 	Fault      Fault
@@ -81,6 +82,7 @@ type Code struct {
 	SwitchURL  string   // path to start over with another account
 	Passkey    bool     // has a passkey: it comes first and everything else is folded
 	NoCode     bool     // has no authenticator app: no code is asked for
+	Push       bool     // offers to ask another device: posts decision=ask to /push
 	RecoverURL string   // path of the page that takes a recovery code; "" where there is none
 	StepUp     bool     // "Confirm it's you" rather than "Enter your code"
 	Reasons    []Reason // why; the first two are shown

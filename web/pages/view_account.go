@@ -37,6 +37,10 @@ const (
 	DoneStopped   Done = "stopped"   // a recovery
 	DoneFresh     Done = "fresh"     // a proof that is needed to download one's data
 	DoneOwned     Done = "owned"     // a sign-in was theirs
+	DoneApprover  Done = "approver"  // this browser approves
+	DoneNamed     Done = "named"     // an approver
+	DoneGone      Done = "gone"      // an approver was removed
+	DoneTested    Done = "tested"    // a notification was sent
 )
 
 // DoneOf returns the success that a query parameter names; NothingDone where it names none.
@@ -56,6 +60,7 @@ type Overview struct {
 	Password   bool // has one
 	NoPassword bool // passwords are switched off here
 	TOTP       bool // has an authenticator app
+	Approvers  int  // devices that approve
 	CodesLeft  int  // recovery codes
 	CodesOf    int
 	Alerts     []Alert // what is to be looked at now, the most urgent first

@@ -19,7 +19,7 @@ import (
 // Prefix is the path under which Handler serves.
 const Prefix = "/static/"
 
-//go:embed app.css app.js passkey.js codes.js post.js signout.js checksession.js icon.svg
+//go:embed app.css app.js passkey.js codes.js post.js signout.js checksession.js approve.js push.js subscribe.js sw.js icon.svg
 var files embed.FS
 
 var types = map[string]string{
@@ -42,6 +42,9 @@ var assets = load(files)
 
 // Path returns the path with the content hash of the file name, such as "app.css"; "" if there is none.
 func Path(name string) string { return assets.byName[name] }
+
+// Text is the file name as it is served, for a path of its own.
+func Text(name string) []byte { return assets.byPath[assets.byName[name]].plain }
 
 // load prepares all files of fsys. They are part of the binary: a fault in them is a fault of the build.
 func load(fsys fs.FS) set {
