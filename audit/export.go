@@ -26,30 +26,18 @@ type wireEntry struct {
 
 // Export writes every entry as a line of JSON, stream by stream, in order: it can be verified without the database.
 func Export(ctx context.Context, s Store, w io.Writer) error {
-	heads, err := s.AuditHeads(ctx)
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
-	for _, h := range heads {
-		for from := int64(1); from <= h.Seq; {
-			page, err := s.ReadAudit(ctx, h.Stream, from, pageSize)
-			if err != nil {
-				return fmt.Errorf("audit: %w", err)
-			}
-			if len(page) == 0 {
-				break // cut short: Verify tells
-			}
-			for _, e := range page {
-				line := wireEntry{e.Stream, e.Seq, e.At.UnixMicro(), hex.EncodeToString(e.Prev[:]), hex.EncodeToString(e.Hash[:]), e.User, e.Type, string(e.Body)}
-				if err := enc.Encode(line); err != nil {
-					return fmt.Errorf("audit: %w", err)
-				}
-				from = max(from, e.Seq) + 1
-			}
+	err := Walk(ctx, s, func(e *Entry) error {
+		line := wireEntry{e.Stream, e.Seq, e.At.UnixMicro(), hex.EncodeToString(e.Prev[:]), hex.EncodeToString(e.Hash[:]), e.User, e.Type, string(e.Body)}
+		if err := enc.Encode(line); err != nil {
+			return fmt.Errorf("audit: %w", err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return buf.Flush()
 }

@@ -14,6 +14,7 @@ import (
 type auditCmd struct {
 	Verify     auditVerifyCmd     `cmd:"" help:"Find every entry that was altered, removed or cut off; exit code 1 if there is one."`
 	Export     auditExportCmd     `cmd:"" help:"Write all entries as lines of JSON, which verify reads without the database."`
+	Show       auditShowCmd       `cmd:"" help:"Show one entry, and prove again what a person approved with it; exit code 1 if it does not verify."`
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print a signed statement of where the trail stands; keep it outside the database."`
 }
 
