@@ -168,11 +168,11 @@ func (s *Server) approving(r *http.Request) (c *ceremony, user ident.UserID, at 
 	if c, err = s.ceremony(r); err != nil {
 		return nil, "", "", err
 	}
-	if at = inbox + "/" + r.PathValue("handle"); c.flow == nil || !isAsked(at) {
-		return nil, "", "", oauth.InvalidRequest("This is no request.")
+	if at = inbox + "/" + r.PathValue("handle"); !isAsked(at) {
+		at = inbox
 	}
 	sess := current(r.Context())
-	if sess == nil {
+	if sess == nil || c.flow == nil {
 		return nil, "", "", elsewhere{authn.StepUp{Need: ident.AAL1}, "/login?to=" + at}
 	}
 	return c, sess.User, at, nil
