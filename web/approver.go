@@ -51,7 +51,7 @@ var (
 // approverError says in the words of the protocol why something was refused.
 func approverError(err error) error {
 	if u, ok := errors.AsType[authn.Unapproved](err); ok {
-		return (&oauth.Error{Code: "request_" + string(u.State), Description: "The request is " + string(u.State) + ".", Status: http.StatusConflict}).Because(err)
+		return &oauth.Error{Code: "request_" + string(u.State), Description: "The request is " + string(u.State) + ".", Status: http.StatusConflict}
 	}
 	switch {
 	case errors.Is(err, authn.ErrWrong):
@@ -132,10 +132,8 @@ func (s *Server) approverDecide(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx, handle, env := r.Context(), r.PathValue("handle"), oauth.EnvOf(r.Context())
-	state := authn.ApprovalDenied
 	switch in.Decision {
 	case "approve":
-		state = authn.ApprovalApproved
 		_, err = s.opt.Authn.ApproveByKey(ctx, a.ID, handle, in.JWS, env)
 	case "deny":
 		err = s.opt.Authn.DenyApproval(ctx, a.User, handle, in.Reason, env)
@@ -145,7 +143,14 @@ func (s *Server) approverDecide(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return approverError(err)
 	}
-	return writeApprover(w, http.StatusOK, map[string]string{"state": string(state)})
+	now, err := s.opt.Authn.Approval(ctx, a.User, handle)
+	if err == nil {
+		err = s.decided(ctx, now, env)
+	}
+	if err != nil {
+		return approverError(err)
+	}
+	return writeApprover(w, http.StatusOK, map[string]string{"state": string(now.State)})
 }
 
 // approverPush sets where pushes to an app go, or with an empty object that they go nowhere.
