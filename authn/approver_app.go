@@ -65,10 +65,12 @@ type appEnrolment struct {
 	Code string          `json:"code"`
 	Name string          `json:"name"`
 	JWK  json.RawMessage `json:"jwk"`
+	// Attestation is by the maker of the device; nil for none.
+	Attestation *appAttestation `json:"attestation"`
 }
 
-// EnrolApp makes the app that sent q an approver of the person whose code is in its body, {"code","name","jwk"}; the proof is
-// signed by that key. ErrWrong for whatever is wrong; ErrFull; ErrOff. The code is used up only by what is right in all else.
+// EnrolApp makes the app that sent q an approver of the person whose code is in its body, {"code","name","jwk","attestation"};
+// the proof is signed by that key. ErrWrong for whatever is wrong; ErrFull; ErrOff. The code is used up only by what is right in all else.
 func (s *Service) EnrolApp(ctx context.Context, q AppRequest, env ident.Env) (Approver, error) {
 	if s.approvers == nil {
 		return Approver{}, ErrOff
@@ -85,11 +87,15 @@ func (s *Service) enrolApp(ctx context.Context, q AppRequest) (Approver, error) 
 	if err != nil {
 		return Approver{}, err
 	}
+	format, err := s.attested(in.Attestation, k, in.Code)
+	if err != nil {
+		return Approver{}, err
+	}
 	v, err := s.eph.Take(ctx, store.KeyOf(appCodeKind, plainCode(in.Code)))
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTaken) {
 		return Approver{}, refuse("code")
 	}
-	a := Approver{Kind: ApproverApp, Name: cleanName(in.Name), Key: k.jwk("")}
+	a := Approver{Kind: ApproverApp, Name: cleanName(in.Name), Key: k.jwk(""), Attested: format}
 	if err == nil {
 		err = json.Unmarshal(v, &a.User)
 	}

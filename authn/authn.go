@@ -6,6 +6,7 @@ package authn
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type Policy struct {
 	Throttle            Limits
 	Passkey             PasskeyPolicy
 	Recovery            RecoveryPolicy
+	Approvers           ApproverPolicy
 	ProgramDecisions    bool // programs may decide requests for approval: for tests, see DecidedByProgram
 }
 
@@ -88,6 +90,7 @@ type Service struct {
 	passkeys  PasskeyStore
 	recovery  RecoveryStore
 	approvers ApproverStore
+	appRoots  *x509.CertPool
 	eph       store.Ephemeral
 	counters  store.Counters
 	sealer    Sealer
@@ -137,12 +140,16 @@ func New(o Options) (*Service, error) {
 	if o.Policy.Passkey.RPID != "" && o.Passkeys == nil {
 		return nil, errors.New("authn: Passkeys are needed where there is a relying party")
 	}
+	appRoots, err := o.Policy.Approvers.roots()
+	if err != nil {
+		return nil, err
+	}
 	mds, err := newMetadataService(o.Policy.Passkey.Metadata, o.Now)
 	if err != nil {
 		return nil, err
 	}
 	return &Service{
-		users: o.Users, passkeys: o.Passkeys, recovery: o.Recovery, approvers: o.Approvers, eph: o.Ephemeral, counters: o.Counters, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
+		users: o.Users, passkeys: o.Passkeys, recovery: o.Recovery, approvers: o.Approvers, appRoots: appRoots, eph: o.Ephemeral, counters: o.Counters, sealer: o.Sealer, audit: o.Audit, now: o.Now, rand: o.Rand,
 		policy: o.Policy, hasher: h, block: block, throttle: th, mds: mds, breaches: leaks, tell: o.TellRecovery,
 	}, nil
 }
