@@ -199,9 +199,9 @@ func (s *CIBA) unasked(ctx context.Context, c *oauth.Client, err error) error {
 	_, throttled := errors.AsType[authn.Throttled](err)
 	switch {
 	case errors.Is(err, authn.ErrNoApprover), errors.Is(err, authn.ErrSelf):
-		return s.unknown(ctx, c, err)
+		return s.unknown(ctx, c)
 	case throttled:
-		return oauth.TooMany().Because(err)
+		return oauth.TooMany()
 	}
 	return oauth.Unavailable(err)
 }

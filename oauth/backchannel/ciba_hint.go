@@ -49,7 +49,7 @@ func (s *CIBA) whom(ctx context.Context, c *oauth.Client, a *oauth.CIBAAsked) (i
 	var e *oauth.Error
 	switch {
 	case errors.Is(err, errUnknown), errors.Is(err, store.ErrNotFound):
-		return "", s.unknown(ctx, c, err)
+		return "", s.unknown(ctx, c)
 	case errors.As(err, &e):
 		return "", e
 	case err != nil:
@@ -59,7 +59,7 @@ func (s *CIBA) whom(ctx context.Context, c *oauth.Client, a *oauth.CIBAAsked) (i
 }
 
 // unknown answers, and counts, that nobody can be asked. CIBA Core §13.
-func (s *CIBA) unknown(ctx context.Context, c *oauth.Client, cause error) error {
+func (s *CIBA) unknown(ctx context.Context, c *oauth.Client) error {
 	n, err := s.opt.Counters.Add(ctx, "ciba:unknown:"+string(c.ID), 1, unknownWindow)
 	if err != nil {
 		return oauth.Unavailable(err)
@@ -69,7 +69,7 @@ func (s *CIBA) unknown(ctx context.Context, c *oauth.Client, cause error) error 
 			return err
 		}
 	}
-	return refused("unknown_user_id", "Nobody who could approve is known under the hint.").Because(cause)
+	return refused("unknown_user_id", "Nobody who could approve is known under the hint.")
 }
 
 // named is the person with that username, e-mail, or subject as c knows it.

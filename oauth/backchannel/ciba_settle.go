@@ -225,11 +225,11 @@ func (s *CIBA) Decide(ctx context.Context, by ident.ClientID, authReqID string, 
 	env := oauth.EnvOf(ctx)
 	p, err := s.opt.People.DecidedByProgram(ctx, r.Approval, oauth.CIBABind(handle), allow, by, env)
 	if u, decided := errors.AsType[authn.Unapproved](err); decided {
-		return oauth.InvalidRequest("The request is %s.", string(u.State)).Because(err)
+		return oauth.InvalidRequest("The request is %s.", string(u.State))
 	}
 	switch {
 	case errors.Is(err, authn.ErrNoApproval):
-		return oauth.InvalidRequest("The auth_req_id is not known.").Because(err)
+		return oauth.InvalidRequest("The auth_req_id is not known.")
 	case err != nil:
 		return oauth.Unavailable(err)
 	case allow:
