@@ -33,6 +33,7 @@ func init() {
 		// the client and the resource server
 		"token": (*stage).cmdToken, "introspect": (*stage).cmdIntrospect, "revoke": (*stage).cmdRevoke, "userinfo": (*stage).cmdUserInfo,
 		"decode": (*stage).cmdDecode, "check": (*stage).cmdCheck, "assertion": (*stage).cmdAssertion, "get": (*stage).cmdGet,
+		"ciba": (*stage).cmdCIBA, "poll": (*stage).cmdPoll, "decide": (*stage).cmdDecide,
 		"compare": (*stage).cmdCompare, "register": (*stage).cmdRegister, "manage": (*stage).cmdManage,
 		// the operator, and time
 		"postern": (*stage).cmdPostern, "wait": (*stage).cmdWait,
