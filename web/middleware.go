@@ -211,7 +211,7 @@ func (s *Server) proxy(ip netip.Addr) bool {
 // log writes the one line of a request. It names the route, never the path, the person, the address or a parameter.
 func (s *Server) log(ctx context.Context, route, method string, status int, took time.Duration, id string, err error) {
 	level := slog.LevelInfo
-	if status >= 500 || err != nil && oauth.AsError(err).Status >= 500 {
+	if status >= 500 || err != nil && oauth.AsError(outward(err)).Status >= 500 {
 		level = slog.LevelError
 	}
 	if !s.opt.Log.Enabled(ctx, level) {
@@ -220,7 +220,7 @@ func (s *Server) log(ctx context.Context, route, method string, status int, took
 	attrs := []slog.Attr{slog.String("method", method), slog.String("route", route), slog.Int("status", status),
 		slog.Int64("us", took.Microseconds()), slog.String("request", id)}
 	if err != nil {
-		if e := oauth.AsError(err); e.Status < 500 {
+		if e := oauth.AsError(outward(err)); e.Status < 500 {
 			attrs = append(attrs, slog.String("error", e.Code))
 		} else {
 			attrs = append(attrs, slog.String("error", err.Error()))

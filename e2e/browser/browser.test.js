@@ -11,6 +11,7 @@ import newcomer from './newcomer.js'
 import passkeys from './passkeys.js'
 import pages from './pages.js'
 import pseudo from './pseudo.js'
+import push from './push.js'
 import redirects from './redirects.js'
 import { start } from './server.js'
 
@@ -21,4 +22,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, logout, device]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, push, logout, device]) suite(() => browser, () => server)

@@ -50,7 +50,7 @@ export default function budgets(browser, server) {
 
 // scale weighs documents, styles, scripts and pictures, all of them from the network. What a script of ours asks for
 // afterwards (fetch) is no part of a page, and a redirect before the page is.
-async function scale({ context, page }) {
+export async function scale({ context, page }) {
   const cdp = await context.newCDPSession(page)
   await cdp.send('Network.enable')
   await cdp.send('Network.setCacheDisabled', { cacheDisabled: true })

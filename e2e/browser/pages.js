@@ -201,7 +201,7 @@ async function walletPages(page, { wallet }, check) {
   await check('wallet-error')
 }
 
-async function look(page, name) {
+export async function look(page, name) {
   for (const width of [1280, 390]) {
     await page.setViewportSize({ width, height: 844 })
     for (const colorScheme of ['light', 'dark']) {
