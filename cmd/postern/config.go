@@ -20,6 +20,7 @@ type Config struct {
 	Proxies      ProxiesConfig      `yaml:"proxies" doc:"Reverse proxies in front of this server."`
 	Password     PasswordConfig     `yaml:"password" doc:"Sign-in by password."`
 	Passkeys     PasskeysConfig     `yaml:"passkeys" doc:"Sign-in by passkey (WebAuthn)."`
+	Approvers    ApproversConfig    `yaml:"approvers" doc:"Apps with which people approve what begins elsewhere."`
 	Recovery     RecoveryConfig     `yaml:"recovery" doc:"How people who lost all ways to sign in get back; needs mail."`
 	Mail         MailConfig         `yaml:"mail" doc:"The mail server that tells people about their accounts. Without a host nothing is sent."`
 	Geo          GeoConfig          `yaml:"geo" doc:"Where addresses are, for the risk engine."`
@@ -112,6 +113,12 @@ type PasskeysConfig struct {
 	Attestation  string   `yaml:"attestation" enum:"none,indirect,direct,enterprise" doc:"How much an authenticator has to prove of its make."`
 	MetadataFile string   `yaml:"metadata_file" doc:"FIDO metadata blob (a JWS), fetched by you; needed for direct and enterprise."`
 	MetadataRoot string   `yaml:"metadata_root" doc:"PEM file of the root certificate that the blob is signed under."`
+}
+
+// ApproversConfig is about the apps that approve.
+type ApproversConfig struct {
+	Roots    string `yaml:"attestation_roots" doc:"File with the root certificates, PEM, in which the key attestation of an app must end (Android); empty believes none."`
+	Attested bool   `yaml:"attested" doc:"Whether only apps with an attested key can be enrolled."`
 }
 
 // RecoveryConfig is the way back into an account.

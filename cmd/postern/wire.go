@@ -267,6 +267,7 @@ func (h *house) peoplePolicy() authn.Policy {
 		Password: p.Enabled, MinLengthSingle: p.MinLength, MinLengthWithSecond: p.MinLength2, BlocklistFile: p.BlocklistFile, BreachFile: p.BreachFile,
 		Argon2:    authn.Argon2Params{MemoryKiB: uint32(p.MemoryKiB), Time: uint32(p.Passes), Parallelism: uint8(p.Threads)},
 		HashSlots: p.Slots, Passkey: h.passkeyPolicy(), Recovery: authn.RecoveryPolicy{Off: !h.canRecover(), Cooldown: h.cfg.Recovery.Cooldown.D()},
+		Approvers:        authn.ApproverPolicy{Roots: h.cfg.Approvers.Roots, Attested: h.cfg.Approvers.Attested},
 		ProgramDecisions: h.cfg.Backchannel.Decisions,
 	}
 }
