@@ -36,10 +36,26 @@ export class Browser {
       const post = tags(html, 'form').find((f) => f.method?.toLowerCase() === 'post')
       if (!post) throw new Error(`${url} leads nowhere: ${html}`)
       form = new URLSearchParams(tags(html, 'input').map((i) => [i.name, typed[i.name] ?? i.value ?? '']))
-      if (tags(html, 'button').some((b) => b.value === 'allow')) form.set('decision', 'allow')
+      const yes = tags(html, 'button').find((b) => b.value === 'allow' || b.value === 'yes')
+      if (yes) form.set('decision', yes.value)
       url = new URL(post.action, url)
     }
     throw new Error('sent in circles')
+  }
+
+  async text(address) {
+    return (await this.#fetch(new URL(address))).text()
+  }
+
+  // refuse says no to the device whose code is in address, and returns the page that says so.
+  async refuse(address) {
+    let html = await this.text(address)
+    for (const decision of [undefined, 'no']) {
+      const form = new URLSearchParams(tags(html, 'input').map((i) => [i.name, i.value ?? '']))
+      if (decision) form.set('decision', decision)
+      html = await (await this.#fetch(new URL(tags(html, 'form')[0].action, address), form)).text()
+    }
+    return html
   }
 
   async json(address) {

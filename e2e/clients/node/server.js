@@ -13,6 +13,7 @@ export const redirectURI = 'https://app.example/cb'
 export const loggedOut = 'https://app.example/bye'
 export const resource = 'https://api.example'
 export const api = { id: 'api', secret: 'api-secret-9f8e7d6c5b4a' }
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 export const algs = ['ES256', 'RS256', 'PS256', 'EdDSA']
 
 // Clients that authenticate with a key of their own, by algorithm: {kid, privateKey: CryptoKey}.
@@ -34,6 +35,8 @@ async function seed(apps) {
   const clients = [
     { client_id: api.id, client_secret: api.secret, grant_types: ['client_credentials'], scope: 'orders:read', served_resources: [resource] },
     app('public', { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'] }),
+    app('tv', { token_endpoint_auth_method: 'none', grant_types: [deviceGrant, 'refresh_token'], redirect_uris: [], post_logout_redirect_uris: [] }),
+    app('box', { client_secret: secret, grant_types: [deviceGrant, 'refresh_token'], redirect_uris: [], post_logout_redirect_uris: [] }),
     app('post', { token_endpoint_auth_method: 'client_secret_post', client_secret: secret }),
     app('native', { token_endpoint_auth_method: 'client_secret_post', client_secret: secret, redirect_uris: ['http://127.0.0.1/cb'] }),
   ]
