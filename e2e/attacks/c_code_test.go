@@ -219,9 +219,12 @@ func TestC19_C20_C21_Refresh(t *testing.T) {
 func TestC24_GrantTypes(t *testing.T) {
 	t.Parallel()
 	v := visit(t, plain())
-	for _, g := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
-		"urn:openid:params:grant-type:ciba", "Client_Credentials", "client_credentials ", "client_credentials\x00", strings.Repeat("x", 30_000), "é", "\""} {
+	for _, g := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
+		"Client_Credentials", "client_credentials ", "client_credentials\x00", strings.Repeat("x", 30_000), "é", "\""} {
 		refused(t, v.token("svc", url.Values{"grant_type": {g}, "username": {"cat"}, "password": {password}}), http.StatusBadRequest, "unsupported_grant_type")
+	}
+	for _, g := range []string{"urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"} { // known here, but not to this client
+		refused(t, v.token("svc", url.Values{"grant_type": {g}, "device_code": {"x"}, "auth_req_id": {"x"}}), http.StatusBadRequest, "unauthorized_client")
 	}
 	refused(t, v.token("svc", url.Values{}), http.StatusBadRequest, "invalid_request")
 	refused(t, v.token("svc", url.Values{"grant_type": {"client_credentials", "client_credentials"}}), http.StatusBadRequest, "invalid_request")

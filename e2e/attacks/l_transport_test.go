@@ -127,7 +127,7 @@ func TestL12_NothingAdministrative(t *testing.T) {
 	t.Parallel()
 	v := visit(t, plain())
 	v.signIn("cat")
-	for _, path := range []string{"/metrics", "/livez", "/readyz", "/version", "/debug/pprof/", "/debug/vars", "/admin", "/admin/clients", "/api", "/api/users", "/clients", "/users", "/register", "/connect/register", "/par", "/device", "/bc-authorize",
+	for _, path := range []string{"/metrics", "/livez", "/readyz", "/version", "/debug/pprof/", "/debug/vars", "/admin", "/admin/clients", "/api", "/api/users", "/clients", "/users", "/register", "/connect/register", "/par", "/bc-decide",
 		"/test", "/conformance", "/.env", "/.git/config", "/postern.db", "/config", "/healthz/../metrics", "/static/../metrics", "/static/..%2f..%2fpostern.yaml", "/static/%2e%2e/%2e%2e/etc/passwd", "/static/", "/static/app.css/..", "/.well-known/", "/.well-known/../metrics", "/swagger.json", "/graphql"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 			r := v.do(method, path, "", nil)

@@ -94,7 +94,7 @@ func (m *run) schema() {
 var flags = []string{"claims_parameter_supported", "request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration",
 	"frontchannel_logout_supported", "frontchannel_logout_session_supported", "backchannel_logout_supported", "backchannel_logout_session_supported",
 	"authorization_response_iss_parameter_supported", "tls_client_certificate_bound_access_tokens", "require_signed_request_object",
-	"require_pushed_authorization_requests", "client_id_metadata_document_supported"}
+	"require_pushed_authorization_requests", "client_id_metadata_document_supported", "backchannel_user_code_parameter_supported"}
 
 // allHTTPS: every endpoint is reached over TLS. OIDC Discovery §7.1.
 func (m *run) allHTTPS() {
