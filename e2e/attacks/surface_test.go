@@ -40,6 +40,8 @@ var surface = []endpoint{
 	{"/revoke", "POST", "clients", "api", 32, ""},
 	{"/logout", "GET HEAD POST", "", "open", 64, ""},
 	{"/check-session", "GET HEAD", "", "frame", 0, "404"}, // switched off
+	{"/bc-authorize", "POST", "", "api", 64, ""},
+	{"/bc-decide", "POST", "", "api", 16, ""}, // switched off
 	{"/register", "POST", "", "api", 64, ""},
 	{"/register/{client}", "GET PUT DELETE", "", "api", 64, ""},
 	{"/client-logo/{hash}", "GET HEAD", "", "public", 0, "404"},
@@ -103,7 +105,7 @@ func TestSurfaceIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := map[string]string{"meta.PathAuthorize": meta.PathAuthorize, "meta.PathToken": meta.PathToken, "meta.PathUserInfo": meta.PathUserInfo,
-		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice,
+		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice, "meta.PathCIBA": meta.PathCIBA,
 		"static.Prefix": static.Prefix, "inbox": "/approve", "approversPage": "/account/approvers", "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
 	var text func(ast.Expr) string
 	text = func(e ast.Expr) string {
@@ -258,7 +260,7 @@ func TestSizes(t *testing.T) {
 				}
 				return "x=" + strings.Repeat("a", n-2)
 			}
-			const unread = " /userinfo /register " // refused before its body is looked at
+			const unread = " /userinfo /register /bc-decide " // refused before its body is looked at
 			for over, want := range map[int]bool{0: false, 1: true} {
 				r := v.do(http.MethodPost, row.path, fill(row.kb<<10+over), h)
 				if got := r.StatusCode == http.StatusRequestEntityTooLarge; got != want && !strings.Contains(unread, " "+row.path+" ") {
