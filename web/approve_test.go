@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/authn/authntest"
 	"github.com/postern-id/postern/notify"
 	"github.com/postern-id/postern/oauth/oauthtest"
@@ -128,7 +129,9 @@ func TestApproveElsewhere(t *testing.T) {
 	}
 	h.enrol()
 	messages, _, err := h.Notify.Outbox(t.Context(), 10)
-	if err != nil || !slices.ContainsFunc(messages, func(m notify.Message) bool { return m.Kind == notify.FactorAdded && m.Data[notify.Factor] == "approver" }) {
+	if err != nil || !slices.ContainsFunc(messages, func(m notify.Message) bool {
+		return m.Kind == notify.FactorAdded && m.Data[notify.Factor] == "approver"
+	}) {
 		t.Errorf("the owner is not told: %v %v", messages, err)
 	}
 	laptop, form := h.laptop()
@@ -396,5 +399,61 @@ func TestManifestAndWorker(t *testing.T) {
 	}
 	if strings.Contains(w.Body.String(), "actions") {
 		t.Error("a notification offers to approve")
+	}
+}
+
+// A client that asks by itself: what it says is quoted, what is compared is shown, and nothing is typed. CIBA Core §7.1.
+func TestApproveForClient(t *testing.T) {
+	h := newHome(t)
+	h.enrol()
+	ask := func() (handle, code string) {
+		t.Helper()
+		handle, code, err := h.Authn.AskApproval(t.Context(), authn.Ask{Kind: authn.ApproveBackchannel, User: "id-pia", Bind: "auth_req_id", Client: "bank", App: "The <Bank>",
+			Host: "bank.example", Text: "Order <4711>", Amount: "1,250.00", Currency: "EUR", Payee: "Merel & Co", Compare: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return handle, code
+	}
+	handle, code := ask()
+	page := send(h.Server, http.MethodGet, "/approve/"+handle, h.phone, nil).Body.String()
+	for _, want := range []string{"The &lt;Bank&gt; asks you to approve", "bank.example", "Order &lt;4711&gt;", "1,250.00 EUR", "Merel &amp; Co", `<p class="number">` + code + "</p>", "Approve with passkey"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q: %s", want, page)
+		}
+	}
+	if strings.Contains(page, `name="number"`) {
+		t.Error("a number is to be typed")
+	}
+	w, out, csrf := h.options(handle, "")
+	if w.Code != http.StatusOK {
+		t.Fatalf("options: %d %v", w.Code, out)
+	}
+	if w, out := h.sign(handle, csrf, out); w.Code != http.StatusOK {
+		t.Fatalf("sign: %d %v", w.Code, out)
+	}
+	if page := send(h.Server, http.MethodGet, "/approve/"+handle, h.phone, nil).Body.String(); !strings.Contains(page, "told the app that you approved") {
+		t.Errorf("afterwards: %s", page)
+	}
+	handle, _ = ask()
+	form := hiddenOf(send(h.Server, http.MethodGet, "/approve/"+handle, h.phone, nil).Body.String())
+	send(h.Server, http.MethodPost, "/approve/"+handle, h.phone, with(form, "decision", "deny"))
+	if page := send(h.Server, http.MethodGet, "/approve/"+handle, h.phone, nil).Body.String(); !strings.Contains(page, "told the app that you did not approve") {
+		t.Errorf("denied: %s", page)
+	}
+	// Another person sees nothing of it, whatever they know.
+	h.Person("max", passphrase)
+	theirs := h.Cookie("max", passphrase)
+	if w := send(h.Server, http.MethodGet, "/approve/"+handle, theirs, nil); w.Code != http.StatusNotFound {
+		t.Errorf("another person: %d", w.Code)
+	}
+	csrf = hiddenOf(send(h.Server, http.MethodGet, "/account/settings", theirs, nil).Body.String()).Get("csrf")
+	for _, path := range []string{"/options", "/sign"} {
+		if w, _ := fetchJSON(h.Server, "/approve/"+handle+path, theirs, csrf, map[string]any{"number": code, "handle": "x", "response": map[string]any{}}); w.Code < 400 || w.Code >= 500 {
+			t.Errorf("another person %s: %d", path, w.Code)
+		}
+	}
+	if w := send(h.Server, http.MethodPost, "/approve/"+handle, theirs, url.Values{"csrf": {csrf}, "decision": {"deny"}}); w.Code != http.StatusNotFound {
+		t.Errorf("another person denies: %d", w.Code)
 	}
 }

@@ -169,13 +169,17 @@ func localeOf(u authn.User) (lang string) {
 	return lang
 }
 
+// brand is what people call the service.
+func (s *Server) brand() string {
+	if s.opt.Brand != "" {
+		return s.opt.Brand
+	}
+	return s.words.T(locales.English, "app.name")
+}
+
 // manifest makes the page of requests something that a phone puts on its home screen: there browsers of Apple allow pushes.
 func (s *Server) manifest(w http.ResponseWriter, _ *http.Request) error {
-	brand := s.opt.Brand
-	if brand == "" {
-		brand = s.words.T(locales.English, "app.name")
-	}
-	base := s.base.Path
+	brand, base := s.brand(), s.base.Path
 	return writeAs(w, "application/manifest+json", map[string]any{"id": base + inbox, "name": brand, "short_name": brand, "start_url": base + inbox, "scope": base + "/",
 		"display": "standalone", "icons": []map[string]string{{"src": base + static.Path("icon.svg"), "sizes": "any", "type": "image/svg+xml"}}})
 }

@@ -212,6 +212,9 @@ func (s *Server) canPush(r *http.Request, user ident.UserID) bool {
 func (s *Server) askOf(r *http.Request, f *flow, user ident.UserID, kind authn.ApprovalKind) (authn.Ask, error) {
 	env, party := oauth.EnvOf(r.Context()), s.party(r, f)
 	a := authn.Ask{Kind: kind, User: user, Bind: s.bind(r, f), Client: f.request().Client, App: plain(party.Name, 64), Host: plain(party.Host, 253), Env: env, Digits: 2}
+	if f.live == nil { // what is signed is what is shown
+		a.App, a.Host = plain(s.brand(), 64), s.base.Host
+	}
 	if env.IP.IsValid() {
 		a.Country = s.opt.Risk.Locate(env.IP).Country
 	}

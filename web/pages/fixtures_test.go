@@ -171,6 +171,7 @@ var states = []struct {
 	{"approve-unable", Approve{Account: account, Handle: "h-3", Context: Context{At: now}, Digits: 3, Unable: true}},
 	{"approve-pay", payAsk},
 	{"approvedone", ApproveDone{State: "approved"}},
+	{"approvedone-ask", ApproveDone{State: "approved", Asks: true}},
 	{"approvedone-denied", ApproveDone{State: "denied"}},
 	{"approvedone-denied-ask", ApproveDone{State: "denied", Asks: true}},
 	{"approvedone-wrong", ApproveDone{State: "wrong"}},

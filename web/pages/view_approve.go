@@ -95,6 +95,9 @@ type outcomeKeys struct{ Title, Body string }
 func approveOutcome(v ApproveDone) outcomeKeys {
 	switch v.State {
 	case "approved":
+		if v.Asks {
+			return outcomeKeys{"approve.ok.title", "approve.ok.ask"}
+		}
 		return outcomeKeys{"approve.ok.title", "approve.ok"}
 	case "denied":
 		if v.Asks {
