@@ -10,10 +10,13 @@ const attributes = (tag) => Object.fromEntries([...tag.matchAll(/([\w-]+)="([^"]
 
 const tags = (html, name) => [...html.matchAll(new RegExp(`<${name}\\b[^>]*>`, 'g'))].map(([tag]) => attributes(tag))
 
-const typed = { identifier: person.username, password: person.password }
-
 export class Browser {
   #cookies = new Map() // by origin and name: what a jar needs here
+  #typed
+
+  constructor(who = person) {
+    this.#typed = { identifier: who.username, password: who.password }
+  }
 
   // walk ends at the first URL for which stop is true, which it does not fetch.
   async walk(address, stop) {
@@ -35,7 +38,7 @@ export class Browser {
       }
       const post = tags(html, 'form').find((f) => f.method?.toLowerCase() === 'post')
       if (!post) throw new Error(`${url} leads nowhere: ${html}`)
-      form = new URLSearchParams(tags(html, 'input').map((i) => [i.name, typed[i.name] ?? i.value ?? '']))
+      form = new URLSearchParams(tags(html, 'input').map((i) => [i.name, this.#typed[i.name] ?? i.value ?? '']))
       const yes = tags(html, 'button').find((b) => b.value === 'allow' || b.value === 'yes')
       if (yes) form.set('decision', yes.value)
       url = new URL(post.action, url)
@@ -45,6 +48,12 @@ export class Browser {
 
   async text(address) {
     return (await this.#fetch(new URL(address))).text()
+  }
+
+  // press presses a button of the page at address, and returns the page that comes of it.
+  async press(address, name, value) {
+    const csrf = tags(await this.text(address), 'input').find((i) => i.name === 'csrf').value
+    return (await this.#fetch(new URL(address), new URLSearchParams({ csrf, [name]: value }))).text()
   }
 
   // refuse says no to the device whose code is in address, and returns the page that says so.

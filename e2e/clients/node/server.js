@@ -13,6 +13,7 @@ export const redirectURI = 'https://app.example/cb'
 export const loggedOut = 'https://app.example/bye'
 export const resource = 'https://api.example'
 export const api = { id: 'api', secret: 'api-secret-9f8e7d6c5b4a' }
+export const caller = { username: 'cal', email: 'cal@people.test', password: 'nine-copper-lanterns-44', name: 'Cal Ibarra' }
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 export const algs = ['ES256', 'RS256', 'PS256', 'EdDSA']
 
@@ -37,6 +38,8 @@ async function seed(apps) {
     app('public', { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'] }),
     app('tv', { token_endpoint_auth_method: 'none', grant_types: [deviceGrant, 'refresh_token'], redirect_uris: [], post_logout_redirect_uris: [] }),
     app('box', { client_secret: secret, grant_types: [deviceGrant, 'refresh_token'], redirect_uris: [], post_logout_redirect_uris: [] }),
+    app('centre', { client_secret: secret, grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'], redirect_uris: [], post_logout_redirect_uris: [],
+      skip_consent: true }),
     app('post', { token_endpoint_auth_method: 'client_secret_post', client_secret: secret }),
     app('native', { token_endpoint_auth_method: 'client_secret_post', client_secret: secret, redirect_uris: ['http://127.0.0.1/cb'] }),
   ]
@@ -55,7 +58,7 @@ async function seed(apps) {
   }
   return {
     clients, resources: [{ resource, scopes: ['orders:read'] }],
-    users: [{ ...person, email_verified: true, given_name: 'Ann', family_name: 'Lindqvist' }],
+    users: [{ ...person, email_verified: true, given_name: 'Ann', family_name: 'Lindqvist' }, { ...caller, email_verified: true }],
   }
 }
 
