@@ -81,6 +81,7 @@ func TestOneOutcome(t *testing.T) {
 			case i%4 == 3 && (err != nil || seen[i] != authn.ApprovalPending && seen[i] != last.State):
 				t.Errorf("one who looked saw %s, %v; it is %s", seen[i], err, last.State)
 			case i%4 == 3:
+			case i%4 == 0 && errors.Is(err, authn.ErrBusy): // sixteen at once use one passkey, whose counter moves on each time
 			case err == nil:
 				wins++
 				if want := []authn.ApprovalState{authn.ApprovalApproved, authn.ApprovalDenied, authn.ApprovalCancelled}[i%4]; last.State != want {

@@ -465,3 +465,20 @@ func TestApprovers(t *testing.T) {
 		}
 	}
 }
+
+// Where a sign-in may go without user verification, an approval may not.
+func TestApprovalVerifiesUser(t *testing.T) {
+	a := &approving{house: newHouse(t, authn.Policy{Passkey: authn.PasskeyPolicy{RPID: authntest.RPID, Origins: []string{authntest.Origin}, OptionalUV: true}}, cas),
+		key: &authntest.Authenticator{}}
+	a.enrol(t, a.key, cas.ID)
+	if _, err := a.EnrolBrowser(ctx, cas.ID, "", env(phone)); err != nil {
+		t.Fatal(err)
+	}
+	handle, number := a.ask(t, question())
+	if _, err := a.approve(t, handle, number, func(c *authntest.Ceremony) { c.Flags &^= 0x04 }); !errors.Is(err, authn.ErrWrong) {
+		t.Errorf("unverified: %v", err)
+	}
+	if _, err := a.approve(t, handle, number); err != nil {
+		t.Errorf("verified: %v", err)
+	}
+}
