@@ -41,6 +41,18 @@
 // is too old; rate: too many attempts; stale: a fresh proof is needed first, with "to" the path that asks for it;
 // anything else reads as "that did not work".
 //
-// Paths: /login, /code, /recovery-code, /passkey (the prompt), /account and below it /passkeys, /totp, /recovery-codes,
+// # Approvals
+//
+// static/approve.js, static/push.js and static/subscribe.js speak to the paths below in the same manner; X-CSRF is that of the
+// form on their page.
+//
+//	POST /approve/{handle}/options  {"number": digits}                  → {"options", "handle"} as above
+//	POST /approve/{handle}/sign     {"handle", "response"}              → {"to": path}
+//	POST /push/state                {…fields, "r": handle of a request} → {"state": "pending" | … | "gone"}
+//	POST /account/approvers/push    {"endpoint", "p256dh", "auth"}      → {"to": path}
+//
+// An error with "to" ends the matter: that page says what became of it.
+//
+// Paths: /login, /code, /recovery-code, /passkey (the prompt), /push, /approve, /account and below it /passkeys, /approvers, /totp, /recovery-codes,
 // /password, /sessions, /apps, /activity, /settings; /not-me, /recover, /recover/cancel, /recover/set, /dev/outbox.
 package pages
