@@ -266,7 +266,7 @@ func TestPushAgain(t *testing.T) {
 	if page := send(h.Server, http.MethodGet, "/approve/"+first, h.phone, nil).Body.String(); !strings.Contains(page, "A newer request") {
 		t.Errorf("the first: %s", page)
 	}
-	h.ask(laptop, with(form, "r", second))
+	_, last, _ := h.ask(laptop, with(form, "r", second))
 	w := send(h.Server, http.MethodPost, "/push", laptop, with(form, "decision", "ask"))
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "Too many requests") {
 		t.Errorf("a fourth: %d %s", w.Code, w.Body)
@@ -274,9 +274,11 @@ func TestPushAgain(t *testing.T) {
 	if w := send(h.Server, http.MethodGet, at, laptop, nil); !strings.Contains(w.Body.String(), "withdrawn") {
 		t.Errorf("the second: %s", w.Body)
 	}
-	_, last, _ := strings.Cut(at, "&r=")
 	if w := send(h.Server, http.MethodPost, "/push", laptop, with(form, "decision", "other", "r", last)); !strings.HasPrefix(w.Header().Get("Location"), "/code?") {
 		t.Errorf("another way: %d %s", w.Code, w.Header().Get("Location"))
+	}
+	if page := send(h.Server, http.MethodGet, "/approve/"+last, h.phone, nil).Body.String(); !strings.Contains(page, "has withdrawn") {
+		t.Errorf("what was given up: %s", page)
 	}
 }
 
