@@ -160,7 +160,7 @@ func TestCIBAEnds(t *testing.T) {
 // What a person never allowed on the consent page an approval does not give.
 func TestCIBAScope(t *testing.T) {
 	c := shop(t, false)
-	for _, want := range []string{"openid", "openid email"} {
+	for i, want := range []string{"openid", "openid", "openid email"} {
 		id, approval := c.asked("asks", "scope", "openid profile email")
 		if err := c.approve(approval); err != nil {
 			t.Fatal(err)
@@ -168,7 +168,7 @@ func TestCIBAScope(t *testing.T) {
 		if out, got := c.poll("asks", id); got != "ok" || out["scope"] != want {
 			t.Fatalf("%s %v, want %s", got, out["scope"], want)
 		}
-		if err := c.DB.PutConsent(context.Background(), oauth.Consent{User: authntest.Ann.ID, Client: "asks", Scope: []string{"openid", "email"}, CreatedAt: c.Clock, UpdatedAt: c.Clock}); err != nil {
+		if err := c.DB.PutConsent(context.Background(), oauth.Consent{User: authntest.Ann.ID, Client: "asks", Scope: []string{"openid", "email"}, Host: []string{"elsewhere.example", "", ""}[i], CreatedAt: c.Clock, UpdatedAt: c.Clock}); err != nil {
 			t.Fatal(err)
 		}
 	}
