@@ -39,6 +39,7 @@ type cli struct {
 	Config      configCmd      `cmd:"" help:"Print, check or describe the configuration."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for everything that commonly goes wrong."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready; for containers."`
+	Credential  credentialCmd  `cmd:"" help:"Credentials and presentations: verify one from a file."`
 	Audit       auditCmd       `cmd:"" help:"Verify, export or checkpoint the audit trail."`
 	Secrets     secretsCmd     `cmd:"" help:"Master keys: generate one, or seal everything under the new one."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
