@@ -134,6 +134,35 @@ const tests = {
     assert.match(await laptop.page.textContent('main'), /Too many requests/)
   },
 
+  'a call centre asks, in both languages': async (w) => {
+    for (const [locale, person] of [['en-US', people.cia], ['zh-CN', people.dag]]) {
+      const name = (n) => `${locale.slice(0, 2)}-${n}`
+      const phone = await approver(w, person, { locale, deviceScaleFactor: 1 })
+      const call = (path, form) => fetch(w.issuer + path, { method: 'POST', headers: { Authorization: `Basic ${btoa('calls:calls-secret-5e4d3c2b1a')}` },
+        body: new URLSearchParams(form) }).then((r) => r.json())
+      const ask = () => call('/bc-authorize', { scope: 'openid', login_hint: person.username, binding_message: 'Order 4711 <b>' })
+      const token = (a) => call('/token', { grant_type: 'urn:openid:params:grant-type:ciba', auth_req_id: a.auth_req_id })
+      const first = await ask()
+      await phone.page.goto(`${w.issuer}/approve`)
+      await phone.page.click('main section a.primary')
+      assert.match(await phone.page.textContent('main'), /Order 4711 <b>/)
+      assert.ok((await phone.page.textContent('main')).includes(first.comparison_code))
+      assert.equal(await phone.page.locator('#number').count(), 0) // it is compared, not typed
+      await look2(phone, name('ciba'))
+      const left = phone.page.url()
+      const second = await ask() // whatever was asked before by this client still stands
+      await phone.page.goto(left)
+      await phone.key.presence(true)
+      await phone.page.click('#answer button.primary')
+      await phone.page.waitForSelector('.note.ok')
+      await phone.key.presence(false)
+      await look2(phone, name('ciba-ok'))
+      const got = await token(first)
+      assert.ok(got.access_token && got.id_token, JSON.stringify(got))
+      assert.equal((await token(second)).error, 'authorization_pending')
+    }
+  },
+
   'every page, in both languages': async (w) => {
     for (const [locale, person] of [['en-US', people.ulf], ['zh-CN', people.vim]]) {
       const name = (n) => `${locale.slice(0, 2)}-${n}`
@@ -165,6 +194,12 @@ const tests = {
       await laptop.page.click('form[action$="/push"] button')
       await laptop.page.waitForSelector('.number')
       assert.match(await number(laptop.page), /^\d\d$/)
+      const old = new URL(laptop.page.url()).searchParams.get('r')
+      await laptop.page.click('button[value=ask]') // once more: the first request is over
+      await laptop.page.waitForURL((u) => u.searchParams.get('r') !== old)
+      await phone.page.goto(`${w.issuer}/approve/${old}`)
+      await look2(phone, name('approve-superseded'))
+      assert.equal(await phone.page.locator('#number').count(), 0)
       await phone.page.goto(`${w.issuer}/approve`)
       await phone.page.click('main section a.primary')
       await phone.page.click('button[value=deny]')

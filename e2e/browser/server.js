@@ -35,6 +35,8 @@ const seed = {
       policy_uri: 'https://paper-and-ink.example/privacy', tos_uri: 'https://paper-and-ink.example/terms' },
     { client_id: 'tv', client_name: 'Living Room', 'client_name#zh-CN': '客厅电视', client_uri: 'https://tv.example', token_endpoint_auth_method: 'none',
       grant_types: ['urn:ietf:params:oauth:grant-type:device_code'], scope: 'openid profile' },
+    { client_id: 'calls', client_name: 'Help line', 'client_name#zh-CN': '客服热线', client_uri: 'https://calls.example', client_secret: 'calls-secret-5e4d3c2b1a',
+      grant_types: ['urn:openid:params:grant-type:ciba'], scope: 'openid profile', skip_consent: true },
     { client_id: 'native', client_name: 'Pocket', token_endpoint_auth_method: 'none', application_type: 'native', redirect_uris: [schemeURI] },
     { client_id: 'hopping', client_name: 'Hopper', token_endpoint_auth_method: 'none', redirect_uris: ['http://127.0.0.1/cb'] },
   ],
