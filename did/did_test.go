@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-id/postern/did"
 )
@@ -79,12 +80,12 @@ func TestParseDocument(t *testing.T) {
 		{"id in other case", `{"id":"did:web:EXAMPLE.com"}`, false},
 		{"id a list", `{"id":["` + id + `"]}`, false},
 		{"two ids", `{"id":"x","id":"` + id + `"}`, false},
-		{"controller elsewhere", `{"id":"` + id + `","verificationMethod":[{"id":"#a","type":"Multikey","controller":"did:web:evil.example",` + key + `}]}`, false},
-		{"method of another DID", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"did:web:evil.example#a"`) + `]}`, false},
-		{"method without fragment", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"`+id+`"`) + `]}`, false},
+		{"controller elsewhere", `{"id":"` + id + `","verificationMethod":[{"id":"#a","type":"Multikey","controller":"did:web:evil.example",` + key + `}],"assertionMethod":["#a"]}`, true},
+		{"method of another DID", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"did:web:evil.example#a"`) + `],"assertionMethod":["did:web:evil.example#a"]}`, true},
+		{"method without fragment", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"`+id+`"`) + `]}`, true},
 		{"one id twice", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"#a"`) + `,` + method(`"id":"`+id+`#a"`) + `]}`, false},
 		{"one id twice, embedded", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"#a"`) + `],"authentication":[` + method(`"id":"#a"`) + `]}`, false},
-		{"dangling", `{"id":"` + id + `","assertionMethod":["#a"]}`, false},
+		{"dangling", `{"id":"` + id + `","assertionMethod":["#a"]}`, true},
 		{"two keys in one", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"#a","publicKeyBase58":"1"`) + `]}`, false},
 		{"a secret", `{"id":"` + id + `","verificationMethod":[` + method(`"id":"#a","secretKeyMultibase":"z1"`) + `]}`, false},
 		{"no key", `{"id":"` + id + `","verificationMethod":[{"id":"#a","type":"Multikey","controller":"` + id + `"}]}`, false},
@@ -99,8 +100,14 @@ func TestParseDocument(t *testing.T) {
 		{"trailing", `{"id":"` + id + `"}{}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := did.ParseDocument(id, []byte(tt.doc)); (err == nil) != tt.ok {
+			doc, err := did.ParseDocument(id, []byte(tt.doc))
+			if (err == nil) != tt.ok {
 				t.Errorf("error %v, want ok %v", err, tt.ok)
+			}
+			for _, url := range []string{id + "#a", "did:web:evil.example#a"} {
+				if _, err := doc.Key(url, did.AssertionMethod); (err == nil) != (tt.name == "absolute and relative" && url == id+"#a") {
+					t.Errorf("%s: %v", url, err)
+				}
 			}
 		})
 	}
@@ -145,7 +152,7 @@ func FuzzResolve(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, m := range []did.Method{did.KeyMethod{}, did.JWKMethod{}, did.WebMethod{}} {
+		for _, m := range []did.Method{did.KeyMethod{}, did.JWKMethod{}, did.WebMethod{}, did.PeerMethod{}, did.NewWebVH(time.Now)} {
 			if res, err := m.Resolve(t.Context(), did.ID(s), nil); err == nil && res.Document.ID != s {
 				t.Errorf("%s answered with %q", s, res.Document.ID)
 			}

@@ -53,9 +53,10 @@ type Document struct {
 	use         map[Relationship][]string // absolute ids of methods
 }
 
-// ParseDocument reads the document of id, of at most 64 KiB. ErrDocument unless its `id` is id, every verification method is
-// controlled by it and named under it, no id stands twice, and every verification relationship refers to a method within.
-// Relative ids are made absolute. DID Core §5; Controlled Identifiers §2 and §3.3.
+// ParseDocument reads the document of id, of at most 64 KiB. ErrDocument unless its `id` is id, no id of a method stands twice,
+// no method has a secret or two keys, and every key is on its curve. Methods that another controls or that are named under
+// another DID are left out, and references to what is not there: they are never found. Relative ids are made absolute.
+// DID Core §5; Controlled Identifiers §2 and §3.3.
 func ParseDocument(id string, text []byte) (Document, error) {
 	if len(text) > maxDocument {
 		return Document{}, fmt.Errorf("%w: more than %d bytes", ErrDocument, maxDocument)
@@ -115,12 +116,15 @@ func (d *Document) addMethod(v any) (id string, err error) {
 	if !ok || len(d.Methods) >= maxMethods {
 		return "", fmt.Errorf("%w: verification method", ErrDocument)
 	}
-	m := VerificationMethod{ID: d.absolute(text(o["id"])), Type: text(o["type"]), Controller: text(o["controller"])}
+	m := VerificationMethod{ID: d.absolute(text(o["id"])), Type: text(o["type"]), Controller: d.ID}
+	if v, found := o["controller"]; found { // some implementations leave it out, although DID Core §5.2 does not
+		m.Controller = text(v)
+	}
 	switch {
-	case m.ID == "" || m.Type == "":
-		return "", fmt.Errorf("%w: a verification method has an id of this document and a type", ErrDocument)
-	case m.Controller != d.ID: // one of somebody else is theirs to list
-		return "", fmt.Errorf("%w: the controller of %s is another", ErrDocument, m.ID)
+	case m.Type == "" || text(o["id"]) == "" || m.Controller == "":
+		return "", fmt.Errorf("%w: a verification method has an id, a type and a controller", ErrDocument)
+	case m.ID == "" || m.Controller != d.ID: // somebody else's: theirs to list, and never found here
+		return "", nil
 	case d.method(m.ID) != nil:
 		return "", fmt.Errorf("%w: %s stands twice", ErrDocument, m.ID)
 	}
@@ -213,20 +217,18 @@ func (d *Document) addUse(r Relationship, o object) error {
 			if err != nil {
 				return err
 			}
-			d.use[r] = append(d.use[r], id)
-			continue
-		}
-		id := d.absolute(ref)
-		if id == "" { // a method of another DID: no business of this document, and never found in it
-			if _, err := ParseURL(ref); err != nil {
-				return fmt.Errorf("%w: %s refers to what is no DID URL", ErrDocument, r)
+			if id != "" {
+				d.use[r] = append(d.use[r], id)
 			}
 			continue
 		}
-		if d.method(id) == nil {
-			return fmt.Errorf("%w: %s refers to %s, which is not there", ErrDocument, r, id)
+		id := d.absolute(ref)
+		if id == "" && !isURL(ref) {
+			return fmt.Errorf("%w: %s refers to what is no URL", ErrDocument, r)
 		}
-		d.use[r] = append(d.use[r], id)
+		if d.method(id) != nil { // what is not there, or is another's, is listed in vain
+			d.use[r] = append(d.use[r], id)
+		}
 	}
 	return nil
 }

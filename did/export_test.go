@@ -83,3 +83,15 @@ func TokenStatuses(bits int, lst string, of iter.Seq[int]) (map[int]byte, error)
 	}
 	return out, err
 }
+
+// CanonicalJSON is RFC 8785 of JSON text.
+func CanonicalJSON(text []byte) ([]byte, error) {
+	v, err := parseJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	return canonicalJSON(v)
+}
+
+// Multihash is multihashOf.
+var Multihash = multihashOf

@@ -161,6 +161,26 @@ func TestJWKMethod(t *testing.T) {
 	}})
 }
 
+func TestPeerMethod(t *testing.T) {
+	ed, x := strings.TrimPrefix(someKey, "did:key:"), "z6LSeu9HkTHSfLLeUs2nnzUSNedgDUevfNQgQjQC23ZCit6F"
+	two := "did:peer:2.E" + x + ".V" + ed + ".A" + ed + ".SeyJ0IjoiZG0ifQ"
+	didtest.Method(t, didtest.Exam{Method: did.PeerMethod{}, Good: []string{"did:peer:0" + ed, two}, Bad: map[string]string{
+		"numalgo 1": "did:peer:1zQmZMygzYqNwU6Uhmewx5Xepf2VLp5S4HLSwwgf2aiKZuwa", "numalgo 4": "did:peer:4zQm", "unknown purpose": "did:peer:2.X" + ed,
+		"empty part": "did:peer:2..V" + ed, "purpose without key": "did:peer:2.V", "X25519 signs": "did:peer:2.V" + x, "Ed25519 agrees": "did:peer:2.E" + ed,
+		"unknown curve": "did:peer:0" + strings.TrimPrefix(multikey(0xeb, make([]byte, 96)), "did:key:"), "no base58btc": "did:peer:2.VuAA",
+	}})
+	res, err := did.PeerMethod{}.Resolve(t.Context(), did.ID(two), nil)
+	if err != nil || len(res.Document.Methods) != 3 {
+		t.Fatal(err)
+	}
+	if _, err := res.Document.Key(two+"#key-3", did.AssertionMethod); err != nil {
+		t.Error(err)
+	}
+	if _, err := res.Document.Key(two+"#key-2", did.AssertionMethod); err == nil {
+		t.Error("a key serves only its purpose")
+	}
+}
+
 func webDocument(id string) string {
 	return `{"@context":"https://www.w3.org/ns/did/v1","id":"` + id + `","verificationMethod":[{"id":"` + id + `#k","type":"Multikey","controller":"` +
 		id + `","publicKeyMultibase":"` + strings.TrimPrefix(someKey, "did:key:") + `"}],"assertionMethod":["#k"]}`

@@ -94,11 +94,15 @@ type Exam struct {
 	// Pages are what a method that visits finds for Good[0]: the URL of its document, and the document. Both are "" for
 	// methods that visit nothing.
 	URL, Page string
+	Limit     int // bytes of a page, beyond which it is refused; 0: 64 KiB
 }
 
 // Method examines a method: it resolves what is good, refuses what is bad, answers only for the DID that was asked for, and
 // neither visits what it may not nor follows where it is sent.
 func Method(t *testing.T, e Exam) {
+	if e.Limit == 0 {
+		e.Limit = 64 << 10
+	}
 	fetch := func(page http.HandlerFunc) did.Fetch {
 		in := NewInternet(t)
 		if e.URL != "" {
@@ -147,7 +151,7 @@ func Method(t *testing.T, e Exam) {
 		},
 		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.example/", 302) },
 		"10 MB":     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, e.Page+strings.Repeat(" ", 10<<20)) },
-		"just over": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, e.Page+strings.Repeat(" ", 512<<10)) },
+		"just over": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, e.Page+strings.Repeat(" ", e.Limit)) },
 		"empty":     func(http.ResponseWriter, *http.Request) {},
 		"no JSON":   func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
 		"null":      func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "null") },
