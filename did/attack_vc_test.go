@@ -483,3 +483,15 @@ func TestStatusListVectors(t *testing.T) {
 		t.Error(fmt.Sprint(short), err)
 	}
 }
+
+// A stranger's credential names a list where we may go: nobody goes there for a stranger.
+func TestNoVisitForStrangers(t *testing.T) {
+	b := newBench(t)
+	b.policy.Trust.Issuers = []string{issuerURL}
+	b.in.Page("https://issuer.example/status", "x")
+	c := with(b.credentialV2(), claims{"credentialStatus": claims{"type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "0", "statusListCredential": "https://issuer.example/status"}})
+	b.refused(t, b.issuer.JWS(claims{"typ": "vc+jwt"}, c), "trust")
+	if b.in.Visits.Load() != 0 {
+		t.Error("a stranger made us visit")
+	}
+}
