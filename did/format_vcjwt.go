@@ -204,8 +204,9 @@ func enveloped(v any) (string, error) {
 func (e *exam) presented(ctx context.Context, t *jws, payload object, holder string, inner []string) {
 	e.r.Kind = KindPresentation
 	s, err := e.signerOf(ctx, t, holder, ways{dids: true, documents: true, rel: Authentication})
+	var key Key
 	if err == nil {
-		err = t.verified(s.keys...)
+		key, err = t.verified(s.keys...)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s signed nothing: %w", holder, err)
@@ -243,28 +244,24 @@ func (e *exam) presented(ctx context.Context, t *jws, payload object, holder str
 		}
 		if asked {
 			e.prefix = fmt.Sprintf("credential %d: ", i+1)
-			e.check("holder", belongs(c, holder, s), "it is the holder's own")
+			e.check("holder", belongs(c, holder, key), "it is the holder's own")
 			e.prefix = ""
 		}
 		all = append(all, c)
 	}
 	e.r.credentials, e.r.complete = all, true
 	if bound {
-		e.r.presentation = Presentation{made: true, holder: holder, key: s.keys[0], audience: e.p.Audience, nonce: e.p.Nonce, at: e.now, credentials: all}
+		e.r.presentation = Presentation{made: true, holder: holder, key: key, audience: e.p.Audience, nonce: e.p.Nonce, at: e.now, credentials: all}
 	}
 }
 
-// belongs says whether a credential is of who presents it: it is about them, or names their key.
-func belongs(c Credential, holder string, s signer) error {
-	if c.cnf.pub != nil {
-		for _, k := range s.keys {
-			if k.Equal(c.cnf) {
-				return nil
-			}
-		}
+// belongs says whether a credential is of who presents it: the issuer bound it to the key that signed, or, naming no key, to
+// the holder as its subject.
+func belongs(c Credential, holder string, key Key) error {
+	switch {
+	case c.cnf.pub != nil && !key.Equal(c.cnf):
 		return errors.New("the issuer bound it to another key")
-	}
-	if c.subject == "" || c.subject != holder {
+	case c.cnf.pub == nil && (c.subject == "" || c.subject != holder):
 		return errors.New("it is about somebody else, or about nobody")
 	}
 	return nil

@@ -68,7 +68,7 @@ func (e *exam) boundBy(t *sdJWT, key Key) (*jws, error) {
 	if kb.typ != "kb+jwt" {
 		return nil, fmt.Errorf("typ of the holder's proof is %q", kb.typ)
 	}
-	if err := kb.verified(key); err != nil {
+	if _, err := kb.verified(key); err != nil {
 		return nil, errors.New("the signature is not by the holder's key")
 	}
 	want, err := t.digest(t.presented)

@@ -77,15 +77,15 @@ func (t *jws) readHeader(head object) error {
 	return fmt.Errorf("%w: alg %q", errJWS, t.alg)
 }
 
-// verified says whether one of keys signed t.
-func (t *jws) verified(keys ...Key) error {
+// verified returns the one of keys that signed t.
+func (t *jws) verified(keys ...Key) (Key, error) {
 	input := []byte(t.input)
 	for _, k := range keys {
 		if k.Verify(t.alg, input, t.sig) {
-			return nil
+			return k, nil
 		}
 	}
-	return errors.New("the signature is not by the issuer's key")
+	return Key{}, errors.New("the signature is not by the issuer's key")
 }
 
 // sameTyp compares media types as RFC 7515 §4.1.9 shortens them.

@@ -84,7 +84,7 @@ func NewResolver(o ResolverOptions) *Resolver {
 	return r
 }
 
-// Resolve returns the document of id. fetch is what the caller may visit; nil: nothing. A document in the cache is no visit.
+// Resolve returns the document of id, which others hold too: it must not be changed. fetch is what the caller may visit; nil: nothing. A document in the cache is no visit.
 // DID Resolution §4.
 func (r *Resolver) Resolve(ctx context.Context, id ID, fetch Fetch) (res Resolution, err error) {
 	if _, err := ParseID(string(id)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -292,6 +293,11 @@ func TestWebVHRefusals(t *testing.T) {
 		res, err := m.Resolve(t.Context(), did.ID(a.id()), in.Fetch)
 		if err != nil || !res.Deactivated {
 			t.Fatal(err)
+		}
+		clock := func() time.Time { return now }
+		r := did.NewResolver(did.ResolverOptions{Methods: []did.Method{did.NewWebVH(clock)}, Now: clock})
+		if _, err := r.Key(t.Context(), a.id()+"#k", did.AssertionMethod, in.Fetch); !errors.Is(err, did.ErrDeactivated) {
+			t.Errorf("a key of a deactivated DID: %v", err)
 		}
 		page = short
 		if _, err := m.Resolve(t.Context(), did.ID(a.id()), in.Fetch); err == nil || !strings.Contains(err.Error(), "rolled back") {

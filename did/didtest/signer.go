@@ -82,10 +82,11 @@ func (s *Signer) JWS(header, payload map[string]any) string {
 	h := map[string]any{"alg": s.Alg}
 	maps.Copy(h, header)
 	input := b64.EncodeToString(s.json(h)) + "." + b64.EncodeToString(s.json(payload))
-	return input + "." + b64.EncodeToString(s.sign([]byte(input)))
+	return input + "." + b64.EncodeToString(s.Sign([]byte(input)))
 }
 
-func (s *Signer) sign(input []byte) []byte {
+// Sign signs input as JOSE does.
+func (s *Signer) Sign(input []byte) []byte {
 	if s.Alg == "EdDSA" {
 		sig, err := s.Key.Sign(rand.Reader, input, crypto.Hash(0))
 		if err != nil {
