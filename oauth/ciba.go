@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -65,20 +64,20 @@ func CIBAHandle(authReqID string) string {
 // CIBABind is what the request for approval of a request is bound to: only who has it redeems the approval.
 func CIBABind(handle string) string { return "ciba:" + handle }
 
-func cibaKey(handle string) (k store.Key, err error) {
-	b, err := hex.DecodeString(handle)
-	if err != nil || len(b) != len(k) {
-		return k, ErrNoCIBA
-	}
-	copy(k[:], b)
-	return k, nil
-}
-
-// CIBARequests keeps requests by back channel while they last. What changes in one changes by one Swap: of an approval, a
-// denial, the end of its time and a poll in the same instant exactly one comes first, and the others see it.
+// CIBARequests keeps requests by back channel while they last; of all that happens to one in the same instant exactly one
+// comes first.
 type CIBARequests struct {
 	Ephemeral store.Ephemeral
 	Now       func() time.Time
+}
+
+func (s CIBARequests) all() elsewhere[CIBARequest] {
+	return elsewhere[CIBARequest]{eph: s.Ephemeral, none: ErrNoCIBA, decided: ErrCIBADecided, open: func(r *CIBARequest) error {
+		if r.Status != CIBAPending {
+			return ErrCIBADecided
+		}
+		return nil
+	}}
 }
 
 const (
@@ -91,16 +90,8 @@ const (
 
 // Put keeps a new request under its handle, and the way to it from the request for approval.
 func (s CIBARequests) Put(ctx context.Context, handle string, r *CIBARequest) error {
-	k, err := cibaKey(handle)
-	if err != nil {
-		return err
-	}
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
 	until := r.Expires.Add(cibaMemory)
-	if err := s.Ephemeral.Put(ctx, k, raw, until); err != nil {
+	if err := s.all().put(ctx, handle, r, until); err != nil {
 		return err
 	}
 	return s.Ephemeral.Put(ctx, store.KeyOf("ciba.approval", r.Approval), []byte(handle), until)
@@ -118,33 +109,14 @@ func (s CIBARequests) Of(ctx context.Context, approval string) (string, error) {
 
 // Get returns a request, whatever became of it; store.ErrTaken with it if it was redeemed; ErrNoCIBA.
 func (s CIBARequests) Get(ctx context.Context, handle string) (*CIBARequest, error) {
-	r, _, err := s.get(ctx, handle)
+	r, _, err := s.all().get(ctx, handle)
 	return r, err
-}
-
-func (s CIBARequests) get(ctx context.Context, handle string) (*CIBARequest, []byte, error) {
-	k, err := cibaKey(handle)
-	if err != nil {
-		return nil, nil, err
-	}
-	raw, err := s.Ephemeral.Get(ctx, k)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil, ErrNoCIBA
-	}
-	if err != nil && !errors.Is(err, store.ErrTaken) {
-		return nil, nil, err
-	}
-	r := &CIBARequest{}
-	if bad := json.Unmarshal(raw, r); bad != nil {
-		return nil, nil, bad
-	}
-	return r, raw, err
 }
 
 // Decide brings a pending request to status, with the grant where it is approved: one of all who try does, and the others
 // get ErrCIBADecided. ErrNoCIBA.
 func (s CIBARequests) Decide(ctx context.Context, handle, status string, grant ident.GrantID) error {
-	return s.change(ctx, handle, func(r *CIBARequest) error {
+	return s.all().change(ctx, handle, func(r *CIBARequest) error {
 		r.Status, r.Grant = status, grant
 		return nil
 	})
@@ -153,61 +125,10 @@ func (s CIBARequests) Decide(ctx context.Context, handle, status string, grant i
 // Poll notes that the client asks what became of its pending request. slow says that it did so too early: from then on it
 // has to wait longer. ErrCIBADecided, ErrNoCIBA. CIBA Core §11.
 func (s CIBARequests) Poll(ctx context.Context, handle string) (slow bool, err error) {
-	err = s.change(ctx, handle, func(r *CIBARequest) error {
-		now := s.Now()
-		slow = !r.Polled.IsZero() && now.Add(early).Before(r.Polled.Add(time.Duration(r.Interval)*time.Second))
-		if slow && r.Interval >= slowest {
-			return errTooEarly
-		}
-		if slow {
-			r.Interval = min(r.Interval+slower, slowest)
-		}
-		r.Polled = now
-		return nil
-	})
-	if errors.Is(err, errTooEarly) {
-		return true, nil
-	}
-	return slow, err
-}
-
-func (s CIBARequests) change(ctx context.Context, handle string, change func(*CIBARequest) error) error {
-	k, err := cibaKey(handle)
-	if err != nil {
-		return err
-	}
-	for range swaps {
-		r, old, err := s.get(ctx, handle)
-		switch {
-		case errors.Is(err, store.ErrTaken), err == nil && r.Status != CIBAPending:
-			return ErrCIBADecided
-		case err != nil:
-			return err
-		}
-		if err := change(r); err != nil {
-			return err
-		}
-		raw, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		err = s.Ephemeral.Swap(ctx, k, old, raw)
-		if errors.Is(err, store.ErrNotFound) {
-			return ErrNoCIBA
-		}
-		if !errors.Is(err, store.ErrStale) {
-			return err
-		}
-	}
-	return Unavailable(store.ErrStale)
+	return s.all().poll(ctx, handle, s.Now(), func(r *CIBARequest) (*time.Time, *int64) { return &r.Polled, &r.Interval })
 }
 
 // Redeem takes an approved request: nil to exactly one caller, store.ErrTaken to the others.
 func (s CIBARequests) Redeem(ctx context.Context, handle string) error {
-	k, err := cibaKey(handle)
-	if err != nil {
-		return err
-	}
-	_, err = s.Ephemeral.Take(ctx, k)
-	return err
+	return s.all().redeem(ctx, handle)
 }

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -53,20 +52,22 @@ func DeviceHandle(deviceCode string) string {
 	return hex.EncodeToString(k[:])
 }
 
-func deviceKey(handle string) (k store.Key, err error) {
-	b, err := hex.DecodeString(handle)
-	if err != nil || len(b) != len(k) {
-		return k, ErrNoDevice
-	}
-	copy(k[:], b)
-	return k, nil
-}
-
-// Devices keeps the requests of devices while they last. What changes in one changes by one Swap, so that of an approval,
-// a denial and a poll at the same instant exactly one comes first, and the others see it.
+// Devices keeps the requests of devices while they last; of all that happens to one in the same instant exactly one comes first.
 type Devices struct {
 	Ephemeral store.Ephemeral
 	Now       func() time.Time
+}
+
+func (d Devices) all() elsewhere[DeviceRequest] {
+	return elsewhere[DeviceRequest]{eph: d.Ephemeral, none: ErrNoDevice, decided: ErrDeviceDecided, open: func(r *DeviceRequest) error {
+		switch {
+		case r.Status != DevicePending:
+			return ErrDeviceDecided
+		case !d.Now().Before(r.Expires):
+			return ErrNoDevice
+		}
+		return nil
+	}}
 }
 
 // deviceMemory is how long a request is remembered after its end: a late poll is told that it is late, and a replayed
@@ -77,18 +78,10 @@ const deviceMemory = 10 * time.Minute
 // store.ErrExists: the user code stands for another request.
 func (d Devices) Put(ctx context.Context, deviceCode string, r *DeviceRequest) error {
 	handle := DeviceHandle(deviceCode)
-	k, err := deviceKey(handle)
-	if err != nil {
-		return err
-	}
 	if err := d.Ephemeral.Put(ctx, store.KeyOf("user_code", r.UserCode), []byte(handle), r.Expires); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return d.Ephemeral.Put(ctx, k, raw, r.Expires.Add(deviceMemory))
+	return d.all().put(ctx, handle, r, r.Expires.Add(deviceMemory))
 }
 
 // Find returns the handle of the request that userCode, normalised, stands for; ErrNoDevice.
@@ -102,99 +95,21 @@ func (d Devices) Find(ctx context.Context, userCode string) (handle string, err 
 
 // Get returns a request, whatever became of it; store.ErrTaken with it if its device_code was redeemed; ErrNoDevice.
 func (d Devices) Get(ctx context.Context, handle string) (*DeviceRequest, error) {
-	r, _, err := d.get(ctx, handle)
+	r, _, err := d.all().get(ctx, handle)
 	return r, err
 }
-
-func (d Devices) get(ctx context.Context, handle string) (*DeviceRequest, []byte, error) {
-	k, err := deviceKey(handle)
-	if err != nil {
-		return nil, nil, err
-	}
-	raw, err := d.Ephemeral.Get(ctx, k)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil, ErrNoDevice
-	}
-	if err != nil && !errors.Is(err, store.ErrTaken) {
-		return nil, nil, err
-	}
-	r := &DeviceRequest{}
-	if bad := json.Unmarshal(raw, r); bad != nil {
-		return nil, nil, bad
-	}
-	return r, raw, err
-}
-
-// swaps bounds how often a change is tried again because something else changed at the same time.
-const swaps = 32
 
 // Change changes a request that is pending and has not expired, at once or not at all. change may be called several
 // times, and its error ends the attempt. ErrNoDevice, ErrDeviceDecided.
 func (d Devices) Change(ctx context.Context, handle string, change func(*DeviceRequest) error) error {
-	k, err := deviceKey(handle)
-	if err != nil {
-		return err
-	}
-	for range swaps {
-		r, old, err := d.get(ctx, handle)
-		switch {
-		case errors.Is(err, store.ErrTaken):
-			return ErrDeviceDecided
-		case err != nil:
-			return err
-		case r.Status != DevicePending:
-			return ErrDeviceDecided
-		case !d.Now().Before(r.Expires):
-			return ErrNoDevice
-		}
-		if err := change(r); err != nil {
-			return err
-		}
-		raw, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		err = d.Ephemeral.Swap(ctx, k, old, raw)
-		if errors.Is(err, store.ErrNotFound) {
-			return ErrNoDevice
-		}
-		if !errors.Is(err, store.ErrStale) {
-			return err
-		}
-	}
-	return Unavailable(store.ErrStale)
+	return d.all().change(ctx, handle, change)
 }
-
-// The pace of polls, in seconds: who asks too early has to wait slower longer from then on, up to slowest. Asking too early
-// after that changes nothing any more, so that it costs no write.
-const (
-	slower  = 5
-	slowest = 60
-	early   = time.Second // what clocks and networks may be off by
-)
 
 // Poll notes that the device asks what became of its request. slow says that it did so too early. ErrDeviceDecided,
 // ErrNoDevice. RFC 8628 §3.5.
 func (d Devices) Poll(ctx context.Context, handle string) (slow bool, err error) {
-	err = d.Change(ctx, handle, func(r *DeviceRequest) error {
-		now := d.Now()
-		slow = !r.Polled.IsZero() && now.Add(early).Before(r.Polled.Add(time.Duration(r.Interval)*time.Second))
-		if slow && r.Interval >= slowest {
-			return errTooEarly
-		}
-		if slow {
-			r.Interval = min(r.Interval+slower, slowest)
-		}
-		r.Polled = now
-		return nil
-	})
-	if errors.Is(err, errTooEarly) {
-		return true, nil
-	}
-	return slow, err
+	return d.all().poll(ctx, handle, d.Now(), func(r *DeviceRequest) (*time.Time, *int64) { return &r.Polled, &r.Interval })
 }
-
-var errTooEarly = errors.New("oauth: polled too early")
 
 // Claim notes in which browser the person said that the device is theirs. From then on no other browser can decide:
 // ErrNoDevice, as for a code that does not exist.
@@ -232,12 +147,7 @@ func (d Devices) Deny(ctx context.Context, handle string, browser ident.DeviceID
 
 // Redeem takes an approved request: nil to exactly one caller, store.ErrTaken to the others.
 func (d Devices) Redeem(ctx context.Context, handle string) error {
-	k, err := deviceKey(handle)
-	if err != nil {
-		return err
-	}
-	_, err = d.Ephemeral.Take(ctx, k)
-	return err
+	return d.all().redeem(ctx, handle)
 }
 
 // Elsewhere checks what a client asks for a person who is not in its browser: scope, resources and assurance, as the
