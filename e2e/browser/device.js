@@ -65,7 +65,7 @@ export default function device(browser, server) {
       await b.page.goto(asked.verification_uri_complete)
       await next(b.page)
       await decide(b.page, 'yes')
-      await signIn(b.page, people.wei)
+      await signIn(b.page, people.dev)
       await b.page.waitForURL((u) => u.pathname !== '/login')
       await allow(b.page)
       await b.page.waitForSelector('[role=status]')
