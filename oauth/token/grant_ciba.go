@@ -94,11 +94,8 @@ func (g cibaGrant) redeem(ctx context.Context, q *Request, handle string, r *oau
 	if !Stands(&gr, g.Now()) { // the person signed out, or took it back
 		return nil, errAuthReq
 	}
-	want, err := targets(q.Form, &gr)
+	want, err := g.aimed(q, &gr, gr.Scope)
 	if err != nil {
-		return nil, err
-	}
-	if _, _, err := g.Registry.Audience(q.Client, gr.Scope, want, g.Issue.Issuer()); err != nil {
 		return nil, err
 	}
 	if err := g.CIBA.Requests().Redeem(ctx, handle); err != nil {
@@ -108,12 +105,6 @@ func (g cibaGrant) redeem(ctx context.Context, q *Request, handle string, r *oau
 		return nil, oauth.Unavailable(err)
 	}
 	due := &Due{Grant: &gr, Scope: slices.Clone(gr.Scope), Want: want}
-	if gr.RefreshSeq > 0 {
-		first, ok := g.Issue.FirstRefreshIs(gr.ID, handle, gr.RefreshHash)
-		if !ok {
-			return nil, errors.New("token: the first refresh token does not fit its grant")
-		}
-		due.Refresh = first.String()
-	}
-	return due, nil
+	due.Refresh, err = g.firstRefresh(&gr, handle)
+	return due, err
 }

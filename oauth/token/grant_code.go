@@ -57,11 +57,8 @@ func (g codeGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := targets(q.Form, &gr)
+	want, err := g.aimed(q, &gr, scope)
 	if err != nil {
-		return nil, err
-	}
-	if _, _, err := g.Registry.Audience(q.Client, scope, want, g.Issue.Issuer()); err != nil {
 		return nil, err
 	}
 	if !gr.RevokedAt.IsZero() || gr.SessionEnds.IsZero() {
@@ -74,14 +71,8 @@ func (g codeGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 		return nil, oauth.Unavailable(err)
 	}
 	due := &Due{Grant: &gr, Scope: scope, Want: want, Nonce: gr.Nonce}
-	if gr.RefreshSeq > 0 {
-		first, ok := g.Issue.FirstRefreshIs(gr.ID, code, gr.RefreshHash)
-		if !ok {
-			return nil, errors.New("token: the first refresh token does not fit its grant")
-		}
-		due.Refresh = first.String()
-	}
-	return due, nil
+	due.Refresh, err = g.firstRefresh(&gr, code)
+	return due, err
 }
 
 var errCode = oauth.InvalidGrant("The code is wrong, has expired, or was used.")

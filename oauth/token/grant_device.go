@@ -90,11 +90,8 @@ func (g deviceGrant) redeem(ctx context.Context, q *Request, handle string, r *o
 	if !gr.RevokedAt.IsZero() || gr.SessionEnds.IsZero() { // the person signed out, or took it back
 		return nil, errDevice
 	}
-	want, err := targets(q.Form, &gr)
+	want, err := g.aimed(q, &gr, gr.Scope)
 	if err != nil {
-		return nil, err
-	}
-	if _, _, err := g.Registry.Audience(q.Client, gr.Scope, want, g.Issue.Issuer()); err != nil {
 		return nil, err
 	}
 	if err := g.Devices.Redeem(ctx, handle); err != nil {
@@ -104,14 +101,8 @@ func (g deviceGrant) redeem(ctx context.Context, q *Request, handle string, r *o
 		return nil, oauth.Unavailable(err)
 	}
 	due := &Due{Grant: &gr, Scope: slices.Clone(gr.Scope), Want: want}
-	if gr.RefreshSeq > 0 {
-		first, ok := g.Issue.FirstRefreshIs(gr.ID, handle, gr.RefreshHash)
-		if !ok {
-			return nil, errors.New("token: the first refresh token does not fit its grant")
-		}
-		due.Refresh = first.String()
-	}
-	return due, nil
+	due.Refresh, err = g.firstRefresh(&gr, handle)
+	return due, err
 }
 
 // replayed revokes what the first use of the device_code produced, as with any other code. RFC 9700 §4.5.

@@ -47,10 +47,7 @@ func (g refreshGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 	if due.Scope, err = narrowed(q.Form, gr.Scope); err != nil {
 		return nil, err
 	}
-	if due.Want, err = targets(q.Form, &gr); err != nil {
-		return nil, err
-	}
-	if _, _, err := g.Registry.Audience(q.Client, due.Scope, due.Want, g.Issue.Issuer()); err != nil {
+	if due.Want, err = g.aimed(q, &gr, due.Scope); err != nil {
 		return nil, err
 	}
 	if err := g.risk(ctx, q.Client, &gr); err != nil {

@@ -5,6 +5,7 @@ package token
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -179,6 +180,28 @@ func targets(form url.Values, g *oauth.Grant) ([]string, error) {
 		}
 	}
 	return want, nil
+}
+
+// aimed is what targets says, provided that the client may name those resources for scope. RFC 8707 §2.2.
+func (o Options) aimed(q *Request, g *oauth.Grant, scope []string) ([]string, error) {
+	want, err := targets(q.Form, g)
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = o.Registry.Audience(q.Client, scope, want, o.Issue.Issuer())
+	return want, err
+}
+
+// firstRefresh is the refresh token that g begins with, "" where it has none; secret is what was redeemed for g.
+func (o Options) firstRefresh(g *oauth.Grant, secret string) (string, error) {
+	if g.RefreshSeq == 0 {
+		return "", nil
+	}
+	first, ok := o.Issue.FirstRefreshIs(g.ID, secret, g.RefreshHash)
+	if !ok {
+		return "", errors.New("token: the first refresh token does not fit its grant")
+	}
+	return first.String(), nil
 }
 
 func contains(list []string, s string) bool {
