@@ -18,8 +18,8 @@ func (s *Service) Own(ctx context.Context, r *http.Request, scope string) (ident
 	if err != nil {
 		return "", err
 	}
-	a, g, err := s.access(ctx, raw)
-	if errors.Is(err, errInactive) || err == nil && (g != nil || !slices.Contains(a.Audience, s.opt.Issue.Issuer())) {
+	a, err := s.access(ctx, raw)
+	if errors.Is(err, errInactive) || err == nil && (a.grant != nil || !slices.Contains(a.Audience, s.opt.Issue.Issuer())) {
 		return "", oauth.InvalidToken("The access token is wrong, has expired, was revoked, or is meant for somebody else.")
 	}
 	if err != nil {

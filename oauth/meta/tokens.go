@@ -50,31 +50,38 @@ func etagOf(body []byte) string {
 // errInactive says that a token does not stand; why is nobody's business. RFC 7662 §2.2.
 var errInactive = errors.New("meta: inactive")
 
+// shownAccess is an access token that stands, with whom it was given to and why.
+type shownAccess struct {
+	issue.Access
+	client *oauth.Client
+	grant  *oauth.Grant // nil where no person is involved
+}
+
 // access reads an access token and asks whether it still stands: its grant, its session, its client, a revocation.
 // It is the one gate for every use of an access token at this server. errInactive, or an error of a store.
-func (s *Service) access(ctx context.Context, raw string) (issue.Access, *oauth.Grant, error) {
-	a, err := s.opt.Issue.Read(raw)
-	if err != nil {
-		return a, nil, errInactive
+func (s *Service) access(ctx context.Context, raw string) (a shownAccess, err error) {
+	if a.Access, err = s.opt.Issue.Read(raw); err != nil {
+		return a, errInactive
 	}
-	if _, err := s.opt.Registry.Find(ctx, a.Client); err != nil {
-		return a, nil, errInactive
+	if a.client, err = s.opt.Registry.Find(ctx, a.Client); err != nil {
+		return a, errInactive
 	}
 	if a.Grant == "" {
 		_, err := s.opt.Ephemeral.Get(ctx, store.KeyOf("revoked", a.ID))
 		if errors.Is(err, store.ErrNotFound) {
-			return a, nil, nil
+			return a, nil
 		}
 		if err != nil && !errors.Is(err, store.ErrTaken) {
-			return a, nil, err
+			return a, err
 		}
-		return a, nil, errInactive
+		return a, errInactive
 	}
 	g, err := s.opt.Grants.Grant(ctx, a.Grant)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !token.Stands(&g, s.opt.Now()) {
-		return a, nil, errInactive
+		return a, errInactive
 	}
-	return a, &g, err
+	a.grant = &g
+	return a, err
 }
 
 // bearer is the access token of a request: in the Authorization header, or in the form of a POST. Never in the URL.
@@ -115,13 +122,14 @@ func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx := r.Context()
-	a, g, err := s.access(ctx, raw)
+	a, err := s.access(ctx, raw)
 	if errors.Is(err, errInactive) {
 		return oauth.InvalidToken("The access token is wrong, has expired, or was revoked.")
 	}
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
+	c, g := a.client, a.grant
 	if g == nil || !slices.Contains(a.Audience, s.opt.Issue.Issuer()) {
 		return oauth.InvalidToken("The access token is meant for somebody else.")
 	}
@@ -138,14 +146,10 @@ func (s *Service) UserInfo(w http.ResponseWriter, r *http.Request) error {
 		return oauth.Unavailable(err)
 	}
 	var wishes map[string]*oauth.ClaimWish
-	if c := g.Wishes(); c != nil {
-		wishes = c.UserInfo
+	if w := g.Wishes(); w != nil {
+		wishes = w.UserInfo
 	}
 	out := oauth.ClaimsOf(u, strings.Fields(a.Scope), wishes)
-	c, err := s.opt.Registry.Find(ctx, a.Client)
-	if err != nil {
-		return oauth.InvalidToken("The access token is wrong, has expired, or was revoked.")
-	}
 	out["sub"] = s.opt.Issue.Subject(c, g.User)
 	if c.UserInfoAlg == "" && c.UserInfoEncAlg == "" {
 		return writeJSON(w, out)
@@ -200,8 +204,8 @@ func (s *Service) introspect(ctx context.Context, c *oauth.Client, raw string) (
 	if tok, err := issue.ParseRefresh(raw); err == nil {
 		return s.introspectRefresh(ctx, c, tok)
 	}
-	a, _, err := s.access(ctx, raw)
-	if errors.Is(err, errInactive) || err == nil && !s.concerns(c, &a) {
+	a, err := s.access(ctx, raw)
+	if errors.Is(err, errInactive) || err == nil && !s.concerns(c, &a.Access) {
 		return introspection{}, nil
 	}
 	if err != nil {
