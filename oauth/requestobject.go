@@ -111,7 +111,7 @@ func (rd *Reader) opened(ctx context.Context, c *Client, token string) ([]byte, 
 		return nil, invalidObject("The request object of this client must be encrypted.")
 	}
 	if encrypted {
-		want := keys.ExpectEnc{Algs: keys.EncryptionAlgs, Encs: keys.EncryptionEncs, MaxSize: maxRequestObject}
+		want := keys.ExpectEnc{MaxSize: maxRequestObject}
 		if c.RequestEncAlg != "" {
 			want.Algs, want.Encs = []string{c.RequestEncAlg}, []string{c.RequestEnc}
 		}

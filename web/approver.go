@@ -66,19 +66,6 @@ func approverError(err error) error {
 	return err
 }
 
-func writeApprover(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	return nil
-}
-
 func readApprover(body []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
@@ -101,7 +88,7 @@ func (s *Server) approverEnrol(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return approverError(err)
 	}
-	return writeApprover(w, http.StatusCreated, map[string]string{"approver": a.ID, "name": a.Name, "user": string(a.User)})
+	return writeStatus(w, http.StatusCreated, map[string]string{"approver": a.ID, "name": a.Name, "user": string(a.User)})
 }
 
 // approverRequests lists what waits for the person of an app.
@@ -114,7 +101,7 @@ func (s *Server) approverRequests(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return writeApprover(w, http.StatusOK, map[string]any{"requests": list})
+	return writeJSON(w, map[string]any{"requests": list})
 }
 
 // approverDecide approves or denies one of them.
@@ -150,7 +137,7 @@ func (s *Server) approverDecide(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return approverError(err)
 	}
-	return writeApprover(w, http.StatusOK, map[string]string{"state": string(now.State)})
+	return writeJSON(w, map[string]string{"state": string(now.State)})
 }
 
 // approverPush sets where pushes to an app go, or with an empty object that they go nowhere.

@@ -55,11 +55,12 @@ func policyOf(c *oauth.Client) policyView {
 // shownClient is the table of a client with its policy.
 func shownClient(c *oauth.Client) table {
 	var doc map[string]json.RawMessage
+	public := publicClient(c)
+	out := documentTable(public)
 	view, err := json.Marshal(policyOf(c))
-	if err != nil || json.Unmarshal(publicClient(c), &doc) != nil {
-		return documentTable(publicClient(c))
+	if err != nil || json.Unmarshal(public, &doc) != nil {
+		return out
 	}
-	out := documentTable(publicClient(c))
 	for _, row := range documentTable(view).rows {
 		out.add("policy: "+strings.ReplaceAll(row[0], "_", " "), row[1])
 	}

@@ -161,7 +161,7 @@ type Hint struct {
 // ReadHint verifies an ID token that comes back as a hint, as it was signed or encrypted to us. OIDC Core §3.1.2.1.
 func (i *Issuer) ReadHint(token string) (Hint, error) {
 	if strings.Count(token, ".") == 4 {
-		plain, _, _, err := i.opt.Ring.Decrypt(token, keys.ExpectEnc{Algs: keys.EncryptionAlgs, Encs: keys.EncryptionEncs, MaxSize: 16 << 10})
+		plain, _, _, err := i.opt.Ring.Decrypt(token, keys.ExpectEnc{MaxSize: 16 << 10})
 		if err != nil {
 			return Hint{}, err
 		}
