@@ -54,4 +54,18 @@ type Env struct {
 	UserAgent string   // at most 512 bytes
 	Device    DeviceID // "" where the browser showed no device cookie of ours
 	RequestID string
+	Hints     string   // low-entropy client hints as sent: brands, platform and mobile, joined by "; "; at most 256 bytes
+	JA4       string   // fingerprint of the TLS client where we, or a trusted proxy, end its connection; otherwise ""
+	Key       KeyProof // how well the device just proved that it holds a key of its own
+	KeyID     string   // RFC 7638 thumbprint of that key; "" where Key is NoKey
 }
+
+// KeyProof orders how well a device proved a key of its own: what a cookie alone shows can be copied.
+type KeyProof uint8
+
+// Proofs of a key.
+const (
+	NoKey     KeyProof = iota
+	KeyInApp           // a key that scripts can use and not read: it stays in the browser's profile
+	KeyInChip          // a key that the browser keeps in hardware (Device Bound Session Credentials)
+)

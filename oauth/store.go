@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/riskstep"
 )
 
 // Grant is one authorization that a person (or, for client credentials, nobody) gave a client, and the family of the
@@ -34,6 +35,13 @@ type Grant struct {
 	RefreshHash [sha256.Size]byte `json:"-"`           // of the current refresh token's secret; zero where none was issued
 	RefreshSeq  int64             `json:"refresh_seq"` // number of the current refresh token; 0 where none was issued
 	RotatedAt   time.Time         `json:"rotated_at,omitzero"`
+
+	// Snapshot is of whoever redeemed the code or the latest refresh token; zero before that.
+	Snapshot riskstep.Snapshot `json:"snapshot,omitzero"`
+
+	// Limited is the scope that the session's grants do without now, as its Limited says. Engines fill it on reading; it is
+	// not stored with the grant.
+	Limited []string `json:"-"`
 
 	// SessionEnds is when the session ends at the latest, as known now; zero if it has ended already or Session is "".
 	// Engines fill it on reading; it is not stored.

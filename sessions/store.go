@@ -11,24 +11,26 @@ import (
 
 // Session is a person signed in on one device.
 type Session struct {
-	ID          ident.SessionID `json:"id"`
-	User        ident.UserID    `json:"user"`
-	Device      ident.DeviceID  `json:"device"`
-	AuthTime    time.Time       `json:"auth_time"` // last time the person proved who they are
-	AMR         []ident.AMR     `json:"amr"`
-	Assurance   ident.Assurance `json:"assurance"`        // what the sign-in reached
-	Raised      ident.Assurance `json:"raised,omitempty"` // what a step-up reached, until RaisedUntil
-	RaisedUntil time.Time       `json:"raised_until,omitzero"`
-	Country     string          `json:"country,omitempty"`      // ISO 3166-1 alpha-2 at sign-in, or ""
-	LastCountry string          `json:"last_country,omitempty"` // the same, where it was used last
-	LastSpot    riskstep.Spot   `json:"last_spot,omitzero"`     // roughly where that was
-	Agent       string          `json:"agent,omitempty"`        // "Chrome on Windows": family only, for the person's own list
-	CreatedAt   time.Time       `json:"created_at"`
-	LastSeen    time.Time       `json:"last_seen"` // coarse: written at most once a minute
-	IdleUntil   time.Time       `json:"idle_until"`
-	ExpiresAt   time.Time       `json:"expires_at"` // absolute
-	EndedAt     time.Time       `json:"ended_at,omitzero"`
-	EndReason   string          `json:"end_reason,omitempty"`
+	ID          ident.SessionID   `json:"id"`
+	User        ident.UserID      `json:"user"`
+	Device      ident.DeviceID    `json:"device"`
+	AuthTime    time.Time         `json:"auth_time"` // last time the person proved who they are
+	AMR         []ident.AMR       `json:"amr"`
+	Assurance   ident.Assurance   `json:"assurance"`        // what the sign-in reached
+	Raised      ident.Assurance   `json:"raised,omitempty"` // what a step-up reached, until RaisedUntil
+	RaisedUntil time.Time         `json:"raised_until,omitzero"`
+	Country     string            `json:"country,omitempty"`      // ISO 3166-1 alpha-2 at sign-in, or ""
+	LastCountry string            `json:"last_country,omitempty"` // the same, where it was used last
+	LastSpot    riskstep.Spot     `json:"last_spot,omitzero"`     // roughly where that was
+	Agent       string            `json:"agent,omitempty"`        // "Chrome on Windows": family only, for the person's own list
+	Snapshot    riskstep.Snapshot `json:"snapshot,omitzero"`      // of the browser when it last proved who the person is
+	Limited     []string          `json:"limited,omitempty"`      // scope that its grants do without until the person proves more; only LimitSession changes it
+	CreatedAt   time.Time         `json:"created_at"`
+	LastSeen    time.Time         `json:"last_seen"` // coarse: written at most once a minute
+	IdleUntil   time.Time         `json:"idle_until"`
+	ExpiresAt   time.Time         `json:"expires_at"` // absolute
+	EndedAt     time.Time         `json:"ended_at,omitzero"`
+	EndReason   string            `json:"end_reason,omitempty"`
 
 	SecretHash [sha256.Size]byte `json:"-"` // of the cookie's secret
 	PrevHash   [sha256.Size]byte `json:"-"` // of the secret before the last rotation, honoured until PrevUntil
