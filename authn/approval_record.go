@@ -166,7 +166,12 @@ func (s *Service) decide(ctx context.Context, handle string, d decision) (record
 	if err != nil {
 		return record{}, err
 	}
-	if r.State != ApprovalPending || r.Claim != "" || !s.now().Before(r.Expires) {
+	if r.State == ApprovalPending && r.Claim == "" && !s.now().Before(r.Expires) { // its time ended since it was read: so it shall be told
+		if r, raw, err = s.settled(ctx, handle); err != nil {
+			return record{}, err
+		}
+	}
+	if r.State != ApprovalPending || r.Claim != "" {
 		return r, Unapproved{r.stands()}
 	}
 	claimed := r
