@@ -22,6 +22,7 @@ type Policy struct {
 	Pushed        bool     // authorization requests come through PAR only, RFC 9126
 	Bound         bool     // access tokens are bound to a key or a certificate
 	Rotate        bool     // refresh tokens change at each use
+	PingOnce      bool     // a ping of CIBA is never sent twice, whatever came of it
 	Needs         string   // what the profile needs and this server lacks; such a client is refused
 
 	Backchannel ObjectRule // for signed requests to the backchannel authentication endpoint, CIBA Core §7.1.1
@@ -35,7 +36,7 @@ var Policies = []Policy{
 		Backchannel: hourly},
 	{Name: "fapi2", ResponseTypes: []string{"code"}, ResponseModes: []string{"query"}, PKCE: "all", Audience: "issuer", Algs: fapiAlgs, Pushed: true, Bound: true, Backchannel: hourly,
 		Needs: "pushed authorization requests and sender-constrained tokens"},
-	{Name: "fapi-ciba", Audience: "endpoints", Algs: fapiAlgs, Bound: true, Backchannel: ObjectRule{Life: hourly.Life, Age: hourly.Age, Always: true},
+	{Name: "fapi-ciba", Audience: "endpoints", Algs: fapiAlgs, Bound: true, PingOnce: true, Backchannel: ObjectRule{Life: hourly.Life, Age: hourly.Age, Always: true},
 		Needs: "certificate-bound tokens"},
 }
 

@@ -109,5 +109,5 @@ type Document struct {
 	ID          string
 	JSON        []byte // at most 256 KiB; secrets in it are hashed or sealed
 	UpdatedAt   time.Time
-	Backchannel bool // of a client: the end of a session queues a LogoutDelivery for it
+	Backchannel bool // of a client: the end of a session queues a Delivery for it
 }

@@ -14,7 +14,7 @@ func (h *house) addLogouts(ctx context.Context, c *oauth.Client, out *table) err
 		return nil
 	}
 	const most, shown = 1000, 20
-	list, err := h.db.LogoutsOf(ctx, c.ID, clock().Add(-day), most)
+	list, err := h.db.DeliveriesOf(ctx, oauth.LogoutDelivery, c.ID, clock().Add(-day), most)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/postern-id/postern/oauth/authorize"
 	"github.com/postern-id/postern/oauth/backchannel"
 	"github.com/postern-id/postern/oauth/clientauth"
+	"github.com/postern-id/postern/oauth/courier"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/oauth/logout"
 	"github.com/postern-id/postern/oauth/meta"
@@ -29,7 +30,7 @@ const deriveForms = "forms"
 // site is everything that the server serves in public, with the parts that need care while it runs.
 type site struct {
 	handler  http.Handler
-	logouts  *logout.Courier
+	logouts  *courier.Courier
 	ciba     *backchannel.CIBA
 	registry *oauth.Registry
 	tokens   *keys.Ring
@@ -108,7 +109,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	}
 	ciba := backchannel.NewCIBA(backchannel.CIBAOptions{Registry: registry, Reader: reader, Auth: auth, Keys: clientKeys, Issue: issuer,
 		Requests: oauth.CIBARequests{Ephemeral: h.ephemeral(), Now: clock}, People: p.people, Users: h.db, Seen: h.db.Session, Risk: p.risk,
-		Sessions: p.sessions, Grants: h.db, Consents: h.db, Counters: h.counters(), Sealer: p.sealer, Egress: fetch, Audit: h.journal, Now: clock,
+		Sessions: p.sessions, Grants: h.db, Consents: h.db, Counters: h.counters(), Deliveries: h.db, Sealer: p.sealer, Egress: fetch, Audit: h.journal, Now: clock,
 		Offline: t.Refresh.D(), Tell: push.Tell})
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
@@ -132,8 +133,8 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	if err != nil {
 		return nil, err
 	}
-	courier := logout.New(logout.Options{Store: h.db, Registry: registry, Issue: issuer, Egress: fetch, Audit: h.journal, Now: clock})
-	return &site{handler, courier, ciba, registry, p.tokens, p.sealer}, nil
+	logouts := logout.New(logout.Options{Store: h.db, Registry: registry, Issue: issuer, Egress: fetch, Audit: h.journal, Now: clock})
+	return &site{handler, logouts, ciba, registry, p.tokens, p.sealer}, nil
 }
 
 // best is what a person can reach with the factors they hold.

@@ -47,6 +47,7 @@ type Engine interface {
 	oauth.ConsentStore
 	oauth.RegistryStore
 	oauth.LogoutStore
+	oauth.DeliveryStore
 }
 
 // Run examines a complete engine. open is called once for every part: it returns an empty engine that tells
@@ -64,7 +65,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 	}{
 		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
-		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts}, {"Logout", logoutParts},
+		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts}, {"Logout", logoutParts}, {"Deliveries", deliveryParts},
 		{"Approvers", approverParts},
 	} {
 		t.Run(section.name, func(t *testing.T) { sit(t, open, section.parts) })

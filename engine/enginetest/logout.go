@@ -12,6 +12,8 @@ import (
 	"github.com/postern-id/postern/store"
 )
 
+const logouts = oauth.LogoutDelivery
+
 var logoutParts = []part[Engine]{
 	{"the end of a session is queued for its clients", logoutQueued},
 	{"so is the end of many", logoutQueuedOfMany},
@@ -46,14 +48,14 @@ func (w walk) start(r *room[Engine]) sessions.Session {
 	return s
 }
 
-func queued(r *room[Engine], client ident.ClientID) []oauth.LogoutDelivery {
+func queued(r *room[Engine], client ident.ClientID) []oauth.Delivery {
 	r.Helper()
-	return get(r.e.LogoutsOf(r.ctx, client, time.Time{}, 1000))(r)
+	return get(r.e.DeliveriesOf(r.ctx, logouts, client, time.Time{}, 1000))(r)
 }
 
 // fresh is the delivery to client as the end of s queues it.
-func fresh(client ident.ClientID, s sessions.Session, at time.Time) oauth.LogoutDelivery {
-	return oauth.LogoutDelivery{ID: string(s.ID) + "." + string(client), Client: client, User: s.User, Session: s.ID, CreatedAt: at, DueAt: at}
+func fresh(client ident.ClientID, s sessions.Session, at time.Time) oauth.Delivery {
+	return oauth.Delivery{ID: string(s.ID) + "." + string(client), Client: client, User: s.User, Session: s.ID, CreatedAt: at, DueAt: at, Tries: oauth.DeliveryTries}
 }
 
 func logoutQueued(r *room[Engine]) {
@@ -67,15 +69,15 @@ func logoutQueued(r *room[Engine]) {
 	w.grantTo(r, a, "")
 	elsewhere := w.start(r)
 	w.grantTo(r, a, elsewhere.ID)
-	same(r, "before the end", queued(r, a), []oauth.LogoutDelivery(nil))
+	same(r, "before the end", queued(r, a), []oauth.Delivery(nil))
 	r.clock.advance(time.Minute)
 	at := r.clock.now()
 	get(r.e.EndSession(r.ctx, w.session.ID, at, "logout"))(r)
 	get(r.e.EndSession(r.ctx, w.session.ID, at, "logout"))(r)
 	get(r.e.EndSession(r.ctx, w.session.ID, r.clock.in(time.Second), "logout"))(r)
-	same(r, "a client with two grants", queued(r, a), []oauth.LogoutDelivery{fresh(a, w.session, at)})
-	same(r, "a client whose grant was revoked before", queued(r, b), []oauth.LogoutDelivery{fresh(b, w.session, at)})
-	same(r, "a client that wants not to be told", queued(r, quiet), []oauth.LogoutDelivery(nil))
+	same(r, "a client with two grants", queued(r, a), []oauth.Delivery{fresh(a, w.session, at)})
+	same(r, "a client whose grant was revoked before", queued(r, b), []oauth.Delivery{fresh(b, w.session, at)})
+	same(r, "a client that wants not to be told", queued(r, quiet), []oauth.Delivery(nil))
 
 	d := document(r, string(a))
 	must(r, r.e.PutClient(r.ctx, d)) // wants it no more
@@ -99,11 +101,11 @@ func logoutQueuedOfMany(r *room[Engine]) {
 	other.grantTo(r, a, theirs.ID)
 	at := r.clock.now()
 	get(r.e.EndSessionsOf(r.ctx, w.user.ID, kept.ID, at, "password"))(r)
-	same(r, "of a client", queued(r, a), []oauth.LogoutDelivery{fresh(a, w.session, at)})
-	same(r, "of another", queued(r, b), []oauth.LogoutDelivery{fresh(b, gone, at)})
+	same(r, "of a client", queued(r, a), []oauth.Delivery{fresh(a, w.session, at)})
+	same(r, "of another", queued(r, b), []oauth.Delivery{fresh(b, gone, at)})
 	later := r.clock.in(time.Minute)
 	get(r.e.EndSessionsOf(r.ctx, w.user.ID, "", later, "stolen"))(r)
-	same(r, "after the last ended", queued(r, b), []oauth.LogoutDelivery{fresh(b, kept, later), fresh(b, gone, at)})
+	same(r, "after the last ended", queued(r, b), []oauth.Delivery{fresh(b, kept, later), fresh(b, gone, at)})
 	same(r, "what was told is not told again", len(queued(r, a)), 1)
 }
 
@@ -174,33 +176,33 @@ func logoutDue(r *room[Engine]) {
 	w := newWalk(r)
 	a, b := told(r), told(r)
 	now := r.clock.now()
-	due := func(c ident.ClientID, limit int) []oauth.LogoutDelivery {
+	due := func(c ident.ClientID, limit int) []oauth.Delivery {
 		r.Helper()
-		return get(r.e.DueLogouts(r.ctx, c, r.clock.now(), time.Minute, limit))(r)
+		return get(r.e.DueDeliveries(r.ctx, logouts, c, r.clock.now(), time.Minute, limit))(r)
 	}
-	same(r, "nobody", get(r.e.DueLogoutClients(r.ctx, now, 10))(r), []ident.ClientID(nil))
+	same(r, "nobody", get(r.e.DueClients(r.ctx, logouts, now, 10))(r), []ident.ClientID(nil))
 	w.ends(r, now, 1, b)
 	w.ends(r, now.Add(-time.Minute), 1, a)
 	w.ends(r, now.Add(time.Microsecond), 1, a, b)
-	same(r, "the longest due first", get(r.e.DueLogoutClients(r.ctx, now, 10))(r), []ident.ClientID{a, b})
-	same(r, "at most one", get(r.e.DueLogoutClients(r.ctx, now, 1))(r), []ident.ClientID{a})
-	same(r, "none wanted", due(a, 0), []oauth.LogoutDelivery(nil))
+	same(r, "the longest due first", get(r.e.DueClients(r.ctx, logouts, now, 10))(r), []ident.ClientID{a, b})
+	same(r, "at most one", get(r.e.DueClients(r.ctx, logouts, now, 1))(r), []ident.ClientID{a})
+	same(r, "none wanted", due(a, 0), []oauth.Delivery(nil))
 	first := due(a, 10)
 	same(r, "due to a", len(first), 1)
-	want := oauth.LogoutDelivery{ID: first[0].ID, Client: a, User: w.user.ID, Session: first[0].Session, CreatedAt: now.Add(-time.Minute), DueAt: now.Add(time.Minute), Attempts: 1}
-	same(r, "claimed", first, []oauth.LogoutDelivery{want})
-	same(r, "no more to a", due(a, 10), []oauth.LogoutDelivery(nil))
-	same(r, "b is left", get(r.e.DueLogoutClients(r.ctx, now, 10))(r), []ident.ClientID{b})
+	want := oauth.Delivery{ID: first[0].ID, Client: a, User: w.user.ID, Session: first[0].Session, CreatedAt: now.Add(-time.Minute), DueAt: now.Add(time.Minute), Attempts: 1, Tries: oauth.DeliveryTries}
+	same(r, "claimed", first, []oauth.Delivery{want})
+	same(r, "no more to a", due(a, 10), []oauth.Delivery(nil))
+	same(r, "b is left", get(r.e.DueClients(r.ctx, logouts, now, 10))(r), []ident.ClientID{b})
 	r.clock.advance(time.Second)
 	same(r, "to b", len(due(b, 1)), 1)
 	same(r, "to b, the rest", len(due(b, 10)), 1)
 	same(r, "to a, the next", len(due(a, 10)), 1)
 	r.clock.advance(58 * time.Second)
-	same(r, "leases run", get(r.e.DueLogoutClients(r.ctx, r.clock.now(), 10))(r), []ident.ClientID(nil))
+	same(r, "leases run", get(r.e.DueClients(r.ctx, logouts, r.clock.now(), 10))(r), []ident.ClientID(nil))
 	r.clock.advance(time.Second)
 	again := due(a, 10)
 	want.DueAt, want.Attempts = r.clock.in(time.Minute), 2
-	same(r, "a lease is over", again, []oauth.LogoutDelivery{want})
+	same(r, "a lease is over", again, []oauth.Delivery{want})
 }
 
 func logoutDueContest(r *room[Engine]) {
@@ -213,7 +215,7 @@ func logoutDueContest(r *room[Engine]) {
 	together(len(errs), func(i int) {
 		c := []ident.ClientID{a, b}[i%2]
 		for {
-			ds, err := r.e.DueLogouts(r.ctx, c, r.clock.now(), time.Minute, 3)
+			ds, err := r.e.DueDeliveries(r.ctx, logouts, c, r.clock.now(), time.Minute, 3)
 			if err != nil || len(ds) == 0 {
 				errs[i] = err
 				return
@@ -238,25 +240,25 @@ func logoutEnds(r *room[Engine]) {
 	w := newWalk(r)
 	a := told(r)
 	w.ends(r, r.clock.now(), 3, a)
-	due := get(r.e.DueLogouts(r.ctx, a, r.clock.now(), time.Minute, 10))(r)
+	due := get(r.e.DueDeliveries(r.ctx, logouts, a, r.clock.now(), time.Minute, 10))(r)
 	same(r, "due", len(due), 3)
 	sent, again, never := due[0], due[1], due[2]
-	must(r, r.e.LogoutFailed(r.ctx, sent.ID, r.clock.in(time.Second), "timeout"))
-	must(r, r.e.LogoutDelivered(r.ctx, sent.ID, r.clock.in(time.Second)))
-	must(r, r.e.LogoutFailed(r.ctx, sent.ID, r.clock.in(time.Second), "timeout")) // by a worker who was too slow
-	must(r, r.e.LogoutFailed(r.ctx, again.ID, r.clock.in(30*time.Second), "status"))
-	must(r, r.e.LogoutFailed(r.ctx, never.ID, time.Time{}, "refused"))
-	refuse(r, "LogoutDelivered of none", r.e.LogoutDelivered(r.ctx, "none", r.clock.now()), store.ErrNotFound)
-	refuse(r, "LogoutFailed of none", r.e.LogoutFailed(r.ctx, "none", r.clock.now(), "x"), store.ErrNotFound)
+	must(r, r.e.DeliveryFailed(r.ctx, logouts, sent.ID, r.clock.in(time.Second), "timeout"))
+	must(r, r.e.Delivered(r.ctx, logouts, sent.ID, r.clock.in(time.Second)))
+	must(r, r.e.DeliveryFailed(r.ctx, logouts, sent.ID, r.clock.in(time.Second), "timeout")) // by a worker who was too slow
+	must(r, r.e.DeliveryFailed(r.ctx, logouts, again.ID, r.clock.in(30*time.Second), "status"))
+	must(r, r.e.DeliveryFailed(r.ctx, logouts, never.ID, time.Time{}, "refused"))
+	refuse(r, "Delivered of none", r.e.Delivered(r.ctx, logouts, "none", r.clock.now()), store.ErrNotFound)
+	refuse(r, "DeliveryFailed of none", r.e.DeliveryFailed(r.ctx, logouts, "none", r.clock.now(), "x"), store.ErrNotFound)
 	sent.DueAt, sent.DeliveredAt = time.Time{}, r.clock.in(time.Second)
 	again.DueAt, again.Failure = r.clock.in(30*time.Second), "status"
 	never.DueAt, never.Failure = time.Time{}, "refused"
-	want := map[string]oauth.LogoutDelivery{sent.ID: sent, again.ID: again, never.ID: never}
+	want := map[string]oauth.Delivery{sent.ID: sent, again.ID: again, never.ID: never}
 	for _, d := range queued(r, a) {
 		same(r, "a delivery that came to an end", d, want[d.ID])
 	}
 	r.clock.advance(time.Hour)
-	got := get(r.e.DueLogouts(r.ctx, a, r.clock.now(), time.Minute, 10))(r)
+	got := get(r.e.DueDeliveries(r.ctx, logouts, a, r.clock.now(), time.Minute, 10))(r)
 	same(r, "due after an hour", len(got), 1)
 	same(r, "the one that failed", got[0].ID, again.ID)
 }
@@ -269,7 +271,7 @@ func logoutsOf(r *room[Engine]) {
 	}
 	w.ends(r, r.clock.now(), 1, b)
 	at := func(since time.Duration, limit int) (out []time.Duration) {
-		for _, d := range get(r.e.LogoutsOf(r.ctx, a, r.clock.in(since), limit))(r) {
+		for _, d := range get(r.e.DeliveriesOf(r.ctx, logouts, a, r.clock.in(since), limit))(r) {
 			out = append(out, d.CreatedAt.Sub(r.clock.now()))
 		}
 		return out

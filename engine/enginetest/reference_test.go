@@ -48,7 +48,7 @@ type reference struct {
 	registry  int64
 	mails     []notify.Record
 	once      map[string]time.Time
-	logouts   []oauth.LogoutDelivery
+	outboxes  map[oauth.DeliveryKind][]oauth.Delivery
 }
 
 type counted struct {
@@ -74,6 +74,7 @@ func newReference(now func() time.Time, fault string) *reference {
 		codes:    map[ident.UserID][]code{},
 		profiles: map[ident.UserID]profile{}, sessions: map[ident.SessionID]sessions.Session{}, grants: map[ident.GrantID]oauth.Grant{},
 		consents: map[consentKey]oauth.Consent{}, clients: map[string]oauth.Document{}, resources: map[string]oauth.Document{}, once: map[string]time.Time{},
+		outboxes: map[oauth.DeliveryKind][]oauth.Delivery{},
 	}
 }
 

@@ -56,6 +56,7 @@ var (
 	_ oauth.ConsentStore  = (*DB)(nil)
 	_ oauth.RegistryStore = (*DB)(nil)
 	_ oauth.LogoutStore   = (*DB)(nil)
+	_ oauth.DeliveryStore = (*DB)(nil)
 	_ notify.Store        = (*DB)(nil)
 )
 

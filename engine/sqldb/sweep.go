@@ -12,7 +12,7 @@ const (
 	keepGrants     = 24 * time.Hour      // after their expiry
 	keepSessions   = 30 * 24 * time.Hour // after their expiry, for the person's own list
 	keepMail       = 14 * 24 * time.Hour // after it was written, whatever came of it
-	keepLogouts    = 2 * 24 * time.Hour  // after the session's end, whatever came of it: operators look at the last day
+	keepDeliveries = 2 * 24 * time.Hour  // after they were queued, whatever came of them: operators look at the last day
 )
 
 var qSweepEphemeral = sql(`DELETE FROM ephemeral WHERE key IN (SELECT key FROM ephemeral WHERE exp <= $1 ORDER BY exp LIMIT $2 @skip)`)
@@ -53,13 +53,17 @@ var walks = []*walk{
 		delete: sql(`DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE id > $1 ORDER BY id LIMIT $2) AND created_at <= $3`),
 		keep:   keepMail,
 	},
-	{
-		from: "",
-		next: sql(`SELECT id FROM logout_deliveries WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2`),
-		delete: sql(`DELETE FROM logout_deliveries WHERE id IN (SELECT id FROM logout_deliveries WHERE id > $1 ORDER BY id LIMIT $2)
-			AND created_at <= $3`),
-		keep: keepLogouts,
-	},
+	sweepDeliveries("logout_deliveries"),
+	sweepDeliveries("ciba_deliveries"),
+}
+
+func sweepDeliveries(table string) *walk {
+	return &walk{
+		from:   "",
+		next:   sql(`SELECT id FROM ` + table + ` WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2`),
+		delete: sql(`DELETE FROM ` + table + ` WHERE id IN (SELECT id FROM ` + table + ` WHERE id > $1 ORDER BY id LIMIT $2) AND created_at <= $3`),
+		keep:   keepDeliveries,
+	}
 }
 
 // Sweep deletes what expired before now and is of no more use, in transactions of at most 500

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/clientauth"
+	"github.com/postern-id/postern/oauth/courier"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
@@ -25,35 +25,34 @@ import (
 
 // CIBAOptions of a CIBA; all are needed except Offline and Tell.
 type CIBAOptions struct {
-	Registry *oauth.Registry
-	Reader   *oauth.Reader
-	Auth     *clientauth.Authenticator
-	Keys     *oauth.ClientKeys // that verify login_hint_token
-	Issue    *issue.Issuer
-	Requests oauth.CIBARequests
-	People   *authn.Service
-	Users    authn.Store
-	Seen     func(context.Context, ident.SessionID) (sessions.Session, error) // a session that an ID token names, over or not
-	Risk     *riskstep.Engine
-	Sessions *sessions.Manager
-	Grants   oauth.GrantStore
-	Consents oauth.ConsentStore
-	Counters store.Counters
-	Sealer   authn.Sealer
-	Egress   *egress.Client
-	Audit    audit.Recorder
-	Now      func() time.Time
-	Offline  time.Duration                                                                        // life of a refresh family with offline_access; default 30 days
-	Tell     func(ctx context.Context, user ident.UserID, approval string, device ident.DeviceID) // tells people's devices; nil: they look by themselves
+	Registry   *oauth.Registry
+	Reader     *oauth.Reader
+	Auth       *clientauth.Authenticator
+	Keys       *oauth.ClientKeys // that verify login_hint_token
+	Issue      *issue.Issuer
+	Requests   oauth.CIBARequests
+	People     *authn.Service
+	Users      authn.Store
+	Seen       func(context.Context, ident.SessionID) (sessions.Session, error) // a session that an ID token names, over or not
+	Risk       *riskstep.Engine
+	Sessions   *sessions.Manager
+	Grants     oauth.GrantStore
+	Consents   oauth.ConsentStore
+	Counters   store.Counters
+	Deliveries oauth.DeliveryStore
+	Sealer     authn.Sealer
+	Egress     *egress.Client
+	Audit      audit.Recorder
+	Now        func() time.Time
+	Offline    time.Duration                                                                        // life of a refresh family with offline_access; default 30 days
+	Tell       func(ctx context.Context, user ident.UserID, approval string, device ident.DeviceID) // tells people's devices; nil: they look by themselves
 }
 
 // CIBA takes requests of clients for somebody who is not in front of them, has that person asked, and sees that the client
 // gets what came of it. A person decides in authn, by a device of theirs; Decided brings the outcome here.
 type CIBA struct {
-	opt   CIBAOptions
-	jobs  chan job
-	mu    sync.Mutex
-	watch map[string]time.Time // requests whose client is told of their end, by handle, and when that is
+	opt     CIBAOptions
+	courier *courier.Courier
 }
 
 // NewCIBA returns a CIBA.
@@ -61,7 +60,9 @@ func NewCIBA(opt CIBAOptions) *CIBA {
 	if opt.Offline == 0 {
 		opt.Offline = 30 * 24 * time.Hour
 	}
-	return &CIBA{opt: opt, jobs: make(chan job, maxJobs), watch: map[string]time.Time{}}
+	s := &CIBA{opt: opt}
+	s.courier = courier.New(courier.Options{Store: opt.Deliveries, Kind: oauth.CIBADelivery, Delays: again, Send: s.deliver, Note: s.told, Now: opt.Now})
+	return s
 }
 
 // Requests is where requests are kept.
@@ -180,7 +181,10 @@ func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *o
 		return nil, s.unasked(ctx, c, err)
 	}
 	req.Approval = approval
-	if err := s.opt.Requests.Put(ctx, handle, req); err != nil {
+	if err = s.queue(ctx, c, handle, req); err == nil {
+		err = s.opt.Requests.Put(ctx, handle, req)
+	}
+	if err != nil {
 		return nil, oauth.Unavailable(errors.Join(err, s.opt.People.CancelApproval(ctx, approval, oauth.CIBABind(handle))))
 	}
 	if s.opt.Tell != nil {
@@ -189,7 +193,6 @@ func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *o
 	out := &acknowledgement{AuthReqID: id, ExpiresIn: int64(life / time.Second), Interval: pollSeconds, Code: code}
 	if req.Mode == oauth.DeliverPush {
 		out.Interval = 0
-		s.observe(handle, req.Expires)
 	}
 	return out, nil
 }

@@ -7,27 +7,23 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/courier"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/store"
 )
 
-const (
-	couriers = 16   // clients that are told at the same time
-	maxJobs  = 1024 // that wait for a courier; beyond them a client is not told
-	maxWatch = 4096 // requests whose end is watched; beyond them a client is not told that its time is over
-	sweep    = time.Second
-	drain    = 3 * time.Second // how long what waits is still delivered after the server was told to end
-)
+// again are what is waited before a client is told once more that could not be reached, or was in trouble.
+var again = []time.Duration{2 * time.Second, 8 * time.Second, 25 * time.Second, time.Minute}
 
-// again are what is waited before tokens are pushed once more to a client that could not be reached. A ping is never
-// repeated: the client asks anyhow. CIBA Core §10.2.
-var again = []time.Duration{time.Second, 5 * time.Second}
+const (
+	afterEnd = time.Second // after a request's end it is looked at: the approval's own end is a little later
+	lookAway = time.Second // how long a request is left alone that was about to be decided
+)
 
 // address is what a client is told with, sealed in its request.
 type address struct {
@@ -37,185 +33,95 @@ type address struct {
 
 func sealedFor(handle string) string { return "ciba.notify/" + handle }
 
-// job is a client that has to be told what became of its request.
-type job struct {
-	handle string
-	r      oauth.CIBARequest
-}
-
-// notify has the client of a decided request told, without waiting for it.
-func (s *CIBA) notify(ctx context.Context, handle string, r *oauth.CIBARequest) error {
-	s.unobserve(handle)
-	if r.Mode == oauth.DeliverPoll || r.Mode == oauth.DeliverPing && r.Status == oauth.CIBAExpired {
+// queue has the client of a request that was not yet put told what becomes of it. The delivery stands before the request and
+// is due at its end, so that whatever happens to this node, another one brings what came of it, or that its time is over.
+func (s *CIBA) queue(ctx context.Context, c *oauth.Client, handle string, r *oauth.CIBARequest) error {
+	if r.Mode == oauth.DeliverPoll {
 		return nil
 	}
-	select {
-	case s.jobs <- job{handle, *r}:
+	d := oauth.Delivery{ID: handle, Client: r.Client, User: r.User, CreatedAt: s.opt.Now(), DueAt: r.Expires.Add(afterEnd), Tries: oauth.DeliveryTries}
+	if r.Mode == oauth.DeliverPing && c.Policy().PingOnce {
+		d.Tries = 1
+	}
+	return s.opt.Deliveries.QueueDelivery(ctx, oauth.CIBADelivery, d)
+}
+
+// hurry is called before a request is decided: from then on couriers look at it every second until it is. So there is no
+// instant between the decision and the order to tell it in which a node could die, wherever either of them is stored.
+func (s *CIBA) hurry(ctx context.Context, handle string, r *oauth.CIBARequest) error {
+	if r.Mode == oauth.DeliverPoll {
 		return nil
-	default:
-		return s.told(ctx, job{handle, *r}, "busy", 0)
 	}
+	if err := s.opt.Deliveries.HurryDelivery(ctx, oauth.CIBADelivery, handle, s.opt.Now()); err != nil {
+		return oauth.Unavailable(err)
+	}
+	return nil
 }
 
-// observe has the end of the time of a request noticed, where its client does not ask.
-func (s *CIBA) observe(handle string, end time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.watch) < maxWatch {
-		s.watch[handle] = end
-	}
-}
-
-func (s *CIBA) unobserve(handle string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.watch, handle)
-}
-
-// Run tells clients until ctx ends; what waits then has a moment to get away. report gets what kept it from its work, such
-// as a store that is down. A client that cannot be told is no error.
-func (s *CIBA) Run(ctx context.Context, report func(error)) error {
-	work := context.WithoutCancel(ctx)
-	var wg sync.WaitGroup
-	for range couriers {
-		wg.Go(func() {
-			for {
-				select {
-				case j := <-s.jobs:
-					s.carry(work, j, report)
-				case <-ctx.Done():
-					late, cancel := context.WithTimeout(work, drain)
-					defer cancel()
-					s.empty(late, report)
-					return
-				}
-			}
-		})
-	}
-	tick := time.NewTicker(sweep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			wg.Wait()
-			return nil
-		case <-tick.C:
-			if err := s.expire(ctx); err != nil && ctx.Err() == nil {
-				report(err)
-			}
-		}
-	}
-}
+// Run tells clients until ctx ends. report gets what kept it from its work, such as a store that is down. A client that cannot
+// be told is no error.
+func (s *CIBA) Run(ctx context.Context, report func(error)) error { return s.courier.Run(ctx, report) }
 
 // Tick ends what is over and tells whoever waits to be told.
-func (s *CIBA) Tick(ctx context.Context) (err error) {
-	err = s.expire(ctx)
-	s.empty(ctx, func(bad error) { err = errors.Join(err, bad) })
-	return err
-}
+func (s *CIBA) Tick(ctx context.Context) error { return s.courier.Tick(ctx) }
 
-// empty delivers what waits, as long as ctx lasts.
-func (s *CIBA) empty(ctx context.Context, report func(error)) {
-	for ctx.Err() == nil {
-		select {
-		case j := <-s.jobs:
-			s.carry(ctx, j, report)
-		default:
-			return
-		}
+// deliver makes one attempt to tell a client.
+func (s *CIBA) deliver(ctx context.Context, d oauth.Delivery) courier.Outcome {
+	r, err := s.Look(ctx, d.ID)
+	fetched := errors.Is(err, store.ErrTaken)
+	switch {
+	case errors.Is(err, oauth.ErrNoCIBA):
+		return courier.Outcome{Why: "forgotten", Final: true}
+	case err != nil && !fetched:
+		return courier.Outcome{Err: fmt.Errorf("backchannel: tell client %s: %w", d.Client, err)}
+	case r.Status == oauth.CIBAPending:
+		return courier.Outcome{Until: s.opt.Now().Add(lookAway)}
+	case r.Mode == oauth.DeliverPing && (fetched || r.Status == oauth.CIBAExpired):
+		return courier.Outcome{Why: "needless", Final: true}
 	}
-}
-
-// expire looks at the requests whose time is over.
-func (s *CIBA) expire(ctx context.Context) error {
-	now := s.opt.Now()
-	var over []string
-	s.mu.Lock()
-	for handle, end := range s.watch {
-		if !now.Before(end.Add(time.Second)) { // the approval's own end is a little later
-			over = append(over, handle)
-		}
-	}
-	s.mu.Unlock()
-	var errs []error
-	for _, handle := range over {
-		r, err := s.Look(ctx, handle)
-		switch {
-		case errors.Is(err, oauth.ErrNoCIBA), errors.Is(err, store.ErrTaken), err == nil && r.Status != oauth.CIBAPending:
-			s.unobserve(handle)
-		case err != nil:
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// carry tells one client.
-func (s *CIBA) carry(ctx context.Context, j job, report func(error)) {
-	if err := s.deliver(ctx, j); err != nil {
-		report(fmt.Errorf("backchannel: notify client %s: %w", j.r.Client, err))
-	}
-}
-
-func (s *CIBA) deliver(ctx context.Context, j job) error {
-	c, err := s.opt.Registry.Find(ctx, j.r.Client)
+	c, err := s.opt.Registry.Find(ctx, d.Client)
 	if err != nil || c.NotificationEndpoint == "" {
-		return s.told(ctx, j, "unregistered", 0)
+		return courier.Outcome{Why: "unregistered", Final: true}
 	}
-	plain, err := s.opt.Sealer.Open(sealedFor(j.handle), j.r.Notify)
+	plain, err := s.opt.Sealer.Open(sealedFor(d.ID), r.Notify)
 	if err != nil {
-		return err
+		return courier.Outcome{Err: err}
 	}
 	var to address
 	if err := json.Unmarshal(plain, &to); err != nil {
-		return err
+		return courier.Outcome{Err: err}
 	}
-	if j.r.Mode == oauth.DeliverPing { // CIBA Core §10.2: whatever is answered
-		body, err := json.Marshal(map[string]string{"auth_req_id": to.AuthReqID})
-		if err != nil {
-			return err
+	p := pushed{AuthReqID: to.AuthReqID}
+	if r.Mode == oauth.DeliverPush {
+		if o := s.fill(ctx, c, d, r, &p); o.Why != "" || o.Err != nil {
+			return o
 		}
-		status, why := s.send(ctx, c, to, body)
-		return s.told(ctx, j, why, status)
 	}
-	body, err := s.parcel(ctx, c, j, to)
-	if errors.Is(err, store.ErrTaken) {
-		return nil // another one was faster
-	}
+	body, err := json.Marshal(p)
 	if err != nil {
-		return err
+		return courier.Outcome{Err: err}
 	}
-	status, why := s.send(ctx, c, to, body)
-	for _, pause := range again {
-		if status != 0 && status < 500 || why == "address" {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-		status, why = s.send(ctx, c, to, body)
-	}
-	if status != 0 && (status < 200 || status > 299) {
-		why = "status"
-	}
-	return s.told(ctx, j, why, status)
+	return s.send(ctx, c, to, body)
 }
 
-// send posts body to the client, and returns the status of its answer, 0 for none, and why there is none.
-func (s *CIBA) send(ctx context.Context, c *oauth.Client, to address, body []byte) (status int, why string) {
+// send posts body to the client. No redirect is followed, and only a client that could not be reached or that is in trouble
+// itself is asked again. CIBA Core §10.2, §10.3.
+func (s *CIBA) send(ctx context.Context, c *oauth.Client, to address, body []byte) courier.Outcome {
 	status, _, err := s.opt.Egress.Send(ctx, c.NotificationEndpoint,
 		http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "Authorization": {"Bearer " + to.Token}}, body)
 	switch {
 	case errors.Is(err, egress.ErrRefused):
-		return 0, "address"
+		return courier.Outcome{Why: "address", Final: true}
 	case err != nil && status == 0:
-		return 0, "unreachable"
+		return courier.Outcome{Why: "unreachable"}
+	case status < 200 || status > 299:
+		return courier.Outcome{Why: "status", Status: status, Final: status < 500}
 	}
-	return status, ""
+	return courier.Outcome{Status: status}
 }
 
-// pushed is what is sent to a client that asks for nothing: the answer of the token endpoint, or an error. CIBA Core §10.3, §12.
+// pushed is what is sent: to a client that is pinged the name of its request; to one that asks for nothing also the answer of
+// the token endpoint, or an error. CIBA Core §10.2, §10.3, §12.
 type pushed struct {
 	AuthReqID   string `json:"auth_req_id"`
 	Error       string `json:"error,omitempty"`
@@ -223,71 +129,111 @@ type pushed struct {
 	*issue.Tokens
 }
 
-// parcel is what is pushed; store.ErrTaken where the tokens went out before.
-func (s *CIBA) parcel(ctx context.Context, c *oauth.Client, j job, to address) ([]byte, error) {
-	p := pushed{AuthReqID: to.AuthReqID}
-	switch j.r.Status {
+// fill completes what is pushed.
+func (s *CIBA) fill(ctx context.Context, c *oauth.Client, d oauth.Delivery, r *oauth.CIBARequest, p *pushed) courier.Outcome {
+	switch r.Status {
 	case oauth.CIBAApproved:
-		t, err := s.tokens(ctx, c, j, to)
-		if err != nil {
-			return nil, err
-		}
-		p.Tokens = &t
+		return s.tokens(ctx, c, d, r, p)
 	case oauth.CIBAExpired:
 		p.Error, p.Description = "expired_token", "Nobody decided in time."
 	default:
 		p.Error, p.Description = "access_denied", "The person did not allow it."
 	}
-	return json.Marshal(p)
+	return courier.Outcome{}
 }
 
-// tokens redeems an approved request and issues what it entitles to. CIBA Core §10.3.1.
-func (s *CIBA) tokens(ctx context.Context, c *oauth.Client, j job, to address) (t issue.Tokens, err error) {
-	g, err := s.opt.Grants.Grant(ctx, j.r.Grant)
-	if err != nil {
-		return t, err
+// tokens redeems an approved request and mints what it entitles to, at the first attempt; a later one, on whatever node, mints
+// the same again: nothing of them is stored, and there is one set of tokens. CIBA Core §10.3.1.
+func (s *CIBA) tokens(ctx context.Context, c *oauth.Client, d oauth.Delivery, r *oauth.CIBARequest, p *pushed) courier.Outcome {
+	now := s.opt.Now()
+	g, err := s.opt.Grants.Grant(ctx, r.Grant)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && !g.RevokedAt.IsZero(): // the person signed out, or took it back
+		return courier.Outcome{Why: "revoked", Final: true}
+	case err != nil:
+		return courier.Outcome{Err: err}
+	case !now.Before(r.Expires.Add(oauth.CIBALate)):
+		return courier.Outcome{Why: "late", Final: true}
 	}
 	aud, _, err := s.opt.Registry.Audience(c, g.Scope, g.Resources, s.opt.Issue.Issuer())
 	if err != nil {
-		return t, err
+		return courier.Outcome{Err: err}
 	}
-	if err := s.opt.Requests.Redeem(ctx, j.handle); err != nil {
-		return t, err
+	if d.Failure != "status" && d.Failure != "unreachable" { // those were recorded when they were sent
+		if err := s.opt.Audit.Record(ctx, audit.Event{Type: "token.issued", Outcome: audit.OK, Actor: "client", Client: c.ID, User: g.User, Session: g.Session,
+			Grant: g.ID, Data: map[string]string{"grant_type": oauth.CIBAGrant}}); err != nil {
+			return courier.Outcome{Err: err}
+		}
 	}
-	if err := s.opt.Audit.Record(ctx, audit.Event{Type: "token.issued", Outcome: audit.OK, Actor: "client", Client: c.ID, User: g.User, Session: g.Session,
-		Grant: g.ID, Data: map[string]string{"grant_type": oauth.CIBAGrant}}); err != nil {
-		return t, err
+	err = s.opt.Requests.Redeem(ctx, d.ID)
+	switch {
+	case errors.Is(err, store.ErrTaken) && d.Attempts == 1: // by nobody who knows of this delivery
+		return courier.Outcome{Why: "taken", Final: true}
+	case err != nil && !errors.Is(err, store.ErrTaken):
+		return courier.Outcome{Err: err}
 	}
-	if t, err = s.opt.Issue.AccessToken(ctx, c, &g, g.Scope, aud); err != nil {
+	t, err := s.mint(ctx, c, &g, aud, d.ID, p.AuthReqID)
+	if err != nil {
+		return courier.Outcome{Why: "mint"}
+	}
+	if t.ExpiresIn -= int64(now.Sub(g.CreatedAt) / time.Second); t.ExpiresIn <= 0 {
+		return courier.Outcome{Why: "late", Final: true}
+	}
+	p.Tokens = &t
+	return courier.Outcome{}
+}
+
+// mint makes the tokens of a grant, always the same ones.
+func (s *CIBA) mint(ctx context.Context, c *oauth.Client, g *oauth.Grant, aud []string, handle, authReqID string) (t issue.Tokens, err error) {
+	once := s.opt.Issue.Once(g.ID, handle, g.CreatedAt)
+	if t, err = once.AccessToken(ctx, c, g, g.Scope, aud); err != nil {
 		return t, err
 	}
 	if g.RefreshSeq > 0 {
-		first, ok := s.opt.Issue.FirstRefreshIs(g.ID, j.handle, g.RefreshHash)
+		first, ok := once.FirstRefreshIs(g.ID, handle, g.RefreshHash)
 		if !ok {
 			return t, errors.New("backchannel: the first refresh token does not fit its grant")
 		}
 		t.RefreshToken = first.String()
 	}
-	t.IDToken, err = s.opt.Issue.IDToken(ctx, c, &g, issue.With{AccessToken: t.AccessToken, Refresh: t.RefreshToken, AuthReqID: to.AuthReqID})
+	t.IDToken, err = once.IDToken(ctx, c, g, issue.With{AccessToken: t.AccessToken, Refresh: t.RefreshToken, AuthReqID: authReqID})
 	return t, err
 }
 
 // told records whether a client was told; tokens that did not arrive are revoked.
-func (s *CIBA) told(ctx context.Context, j job, why string, status int) error {
-	e := audit.Event{Type: "ciba.notified", Outcome: audit.OK, Actor: "system", Client: j.r.Client, User: j.r.User, Grant: j.r.Grant, Reason: why,
-		Data: map[string]string{"mode": j.r.Mode}}
-	if status != 0 {
-		e.Data["status"] = strconv.Itoa(status)
+func (s *CIBA) told(ctx context.Context, d oauth.Delivery, o courier.Outcome, givenUp bool) error {
+	if o.Why == "needless" {
+		return nil
 	}
-	if why != "" {
+	r, err := s.opt.Requests.Get(ctx, d.ID)
+	if errors.Is(err, oauth.ErrNoCIBA) {
+		r = &oauth.CIBARequest{}
+	} else if err != nil && !errors.Is(err, store.ErrTaken) {
+		return err
+	}
+	e := audit.Event{Type: "ciba.notified", Outcome: audit.OK, Actor: "system", Client: d.Client, User: d.User, Grant: r.Grant, Reason: o.Why,
+		Data: map[string]string{"mode": r.Mode, "attempts": strconv.Itoa(d.Attempts)}}
+	if o.Status != 0 {
+		e.Data["status"] = strconv.Itoa(o.Status)
+	}
+	if o.Why != "" {
 		e.Outcome = audit.Failed
 	}
 	if err := s.opt.Audit.Record(ctx, e); err != nil {
 		return oauth.Unavailable(err)
 	}
-	if why == "" || j.r.Mode != oauth.DeliverPush || j.r.Grant == "" {
+	if !givenUp || r.Grant == "" || r.Mode != oauth.DeliverPush || arrived(d, o) {
 		return nil
 	}
-	_, err := s.opt.Grants.RevokeGrant(ctx, j.r.Grant, s.opt.Now(), "not_delivered")
+	_, err = s.opt.Grants.RevokeGrant(ctx, r.Grant, s.opt.Now(), "not_delivered")
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
 	return err
+}
+
+// arrived says whether a client may have what it was sent although it was given up: nobody knows what came of an attempt
+// before, and a client that has its tokens refuses to take them again.
+func arrived(d oauth.Delivery, o courier.Outcome) bool {
+	return o.Why == courier.Interrupted || o.Why == "taken" || d.Attempts > 1 && d.Failure != "status" && o.Why == "status" && o.Final
 }

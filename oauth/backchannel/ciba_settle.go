@@ -72,6 +72,9 @@ func (s *CIBA) settle(ctx context.Context, handle string, env ident.Env, leave t
 // end brings r to a status that gives nothing, if nobody was faster, and returns it as it is then. The trail knows why from
 // the request for approval.
 func (s *CIBA) end(ctx context.Context, handle string, r *oauth.CIBARequest, status string) (*oauth.CIBARequest, error) {
+	if err := s.hurry(ctx, handle, r); err != nil {
+		return nil, err
+	}
 	err := s.opt.Requests.Decide(ctx, handle, status, "")
 	if errors.Is(err, oauth.ErrCIBADecided) {
 		return s.opt.Requests.Get(ctx, handle)
@@ -80,11 +83,15 @@ func (s *CIBA) end(ctx context.Context, handle string, r *oauth.CIBARequest, sta
 		return nil, err
 	}
 	r.Status = status
-	return r, s.notify(ctx, handle, r)
+	s.courier.Wake()
+	return r, nil
 }
 
 // approved takes the proof of the approval, which one caller gets, and grants by it.
 func (s *CIBA) approved(ctx context.Context, handle string, r *oauth.CIBARequest, env ident.Env) (*oauth.CIBARequest, error) {
+	if err := s.hurry(ctx, handle, r); err != nil {
+		return nil, err
+	}
 	p, err := s.opt.People.ApprovedProof(ctx, r.Approval, oauth.CIBABind(handle))
 	if errors.Is(err, authn.ErrNoApproval) { // somebody else has it, or the device that approved was removed
 		return s.opt.Requests.Get(ctx, handle)
@@ -119,7 +126,8 @@ func (s *CIBA) give(ctx context.Context, handle string, r *oauth.CIBARequest, p 
 		return nil, oauth.Unavailable(errors.Join(err, s.undo(ctx, g)))
 	}
 	r.Status, r.Grant = oauth.CIBAApproved, g.ID
-	return r, s.notify(ctx, handle, r)
+	s.courier.Wake()
+	return r, nil
 }
 
 var errNotAllowed = errors.New("backchannel: the risk engine does not allow it")
@@ -221,6 +229,9 @@ func (s *CIBA) Decide(ctx context.Context, by ident.ClientID, authReqID string, 
 	}
 	if err != nil && !errors.Is(err, store.ErrTaken) {
 		return oauth.Unavailable(err)
+	}
+	if err := s.hurry(ctx, handle, r); err != nil {
+		return err
 	}
 	env := oauth.EnvOf(ctx)
 	p, err := s.opt.People.DecidedByProgram(ctx, r.Approval, oauth.CIBABind(handle), allow, by, env)

@@ -36,6 +36,7 @@ const notifyToken = "8d67dc78-7faa-4d41-aabd-67707b374255"
 type counter struct {
 	*oauthtest.House
 	*backchannel.CIBA
+	options  backchannel.CIBAOptions // of it: another node has the same
 	people   *authn.Service
 	issuer   *issue.Issuer
 	sessions *sessions.Manager
@@ -87,7 +88,7 @@ func shop(t testing.TB, decisions bool) *counter {
 	keys := `"jwks":{"keys":[` + jwk + `]}`
 	to := `,"skip_consent":true,"backchannel_client_notification_endpoint":"` + srv.URL + `/told"`
 	c.House = oauthtest.New(t, []string{
-		client("poll", `,"skip_consent":true`), client("other", `,"skip_consent":true`), client("asks", ``),
+		client("poll", `,"skip_consent":true`), client("other", `,"skip_consent":true`), client("asks", ``), client("coded", `,"skip_consent":true,"client_name#zh":"柜台","backchannel_user_code_parameter":true`),
 		client("ping", to+`,"backchannel_token_delivery_mode":"ping"`), client("push", to+`,"backchannel_token_delivery_mode":"push"`),
 		client("signs", `,"skip_consent":true,"backchannel_authentication_request_signing_alg":"ES256",`+keys),
 		client("keyed", `,"skip_consent":true,`+keys), client("strong", `,"skip_consent":true,"minimum_acr":"phr"`),
@@ -121,9 +122,10 @@ func shop(t testing.TB, decisions bool) *counter {
 		Registry: c.Registry, Users: c.DB, Now: c.now})
 	auth := clientauth.New(clientauth.Options{Registry: c.Registry, Ephemeral: c.DB, Counters: c.DB, Audit: c.Audit, Keys: c.ClientKeys,
 		SecretKeys: c.SecretKeys, Issuer: oauthtest.Issuer, Now: c.now})
-	c.CIBA = backchannel.NewCIBA(backchannel.CIBAOptions{Registry: c.Registry, Reader: c.Reader, Auth: auth, Keys: c.ClientKeys, Issue: c.issuer,
+	c.options = backchannel.CIBAOptions{Registry: c.Registry, Reader: c.Reader, Auth: auth, Keys: c.ClientKeys, Issue: c.issuer,
 		Requests: oauth.CIBARequests{Ephemeral: c.DB, Now: c.now}, People: c.people, Users: c.DB, Seen: c.DB.Session, Risk: risk, Sessions: c.sessions,
-		Grants: c.DB, Consents: c.DB, Counters: c.DB, Sealer: c.Sealer, Egress: c.Fetch, Audit: c.Audit, Now: c.now})
+		Grants: c.DB, Consents: c.DB, Counters: c.DB, Deliveries: c.DB, Sealer: c.Sealer, Egress: c.Fetch, Audit: c.Audit, Now: c.now}
+	c.CIBA = backchannel.NewCIBA(c.options)
 	c.endpoint = token.New(token.Options{Registry: c.Registry, Auth: auth, Issue: c.issuer, Grants: c.DB, Ephemeral: c.DB, CIBA: c.CIBA,
 		Devices: oauth.Devices{Ephemeral: c.DB, Now: c.now}, Risk: risk, Sessions: c.sessions, Audit: c.Audit, Now: c.now, Grace: 20 * time.Second})
 	return c

@@ -3,6 +3,7 @@
 package issue
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -38,7 +39,8 @@ type Options struct {
 // Issuer mints and reads tokens. It is safe for concurrent use.
 type Issuer struct {
 	opt  Options
-	seal sealer
+	seal *sealer
+	id   string // jti of the one access token that it mints; "": each has its own
 }
 
 // New returns an Issuer.
@@ -52,7 +54,18 @@ func New(opt Options) *Issuer {
 	if opt.IDToken == 0 {
 		opt.IDToken = 5 * time.Minute
 	}
-	return &Issuer{opt: opt, seal: sealer{derive: opt.Derive, rand: opt.Rand}}
+	return &Issuer{opt: opt, seal: &sealer{derive: opt.Derive, rand: opt.Rand}}
+}
+
+// Once returns an issuer for the tokens of one grant that are sent rather than fetched, and may have to be sent again: minted at
+// the instant at, with a jti that follows from secret. Whoever mints by the same, on whatever node, mints the same tokens but
+// for their signatures and encryption.
+func (i *Issuer) Once(grant ident.GrantID, secret string, at time.Time) *Issuer {
+	sum := mac(i.opt.Anchor("pushed-tokens"), "jti", string(grant), []byte(secret))
+	once := *i
+	once.id = base64.RawURLEncoding.EncodeToString(sum[:16])
+	once.opt.Now = func() time.Time { return at }
+	return &once
 }
 
 // Access is what an access token says, in either format. RFC 9068 §2.2.
@@ -118,7 +131,7 @@ func (i *Issuer) AccessToken(ctx context.Context, c *oauth.Client, g *oauth.Gran
 		life = time.Duration(c.TokenSeconds) * time.Second
 	}
 	a := Access{Issuer: i.opt.Issuer, Subject: string(c.ID), Audience: aud, Client: c.ID, Scope: strings.Join(scope, " "),
-		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(), ID: i.NewID()}
+		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(), ID: cmp.Or(i.id, i.NewID())}
 	if g != nil {
 		a.Subject, a.Session, a.Grant = i.Subject(c, g.User), g.Session, g.ID
 		a.ACR, a.AMR, a.AuthTime = g.Assurance.ACR(), g.AMR, g.AuthTime.Unix()

@@ -18,6 +18,7 @@ import (
 	"github.com/postern-id/postern/egress"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/oauth/courier"
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/oauth/logout"
 	"github.com/postern-id/postern/oauth/oauthtest"
@@ -176,7 +177,7 @@ func TestFailures(t *testing.T) {
 			if n := max(1, tt.tries); len(events) != n || events[n-1] != tt.last {
 				t.Errorf("events %v", events)
 			}
-			list, err := w.DB.LogoutsOf(t.Context(), tt.client, time.Time{}, 10)
+			list, err := w.DB.DeliveriesOf(t.Context(), oauth.LogoutDelivery, tt.client, time.Time{}, 10)
 			if err != nil || len(list) != 1 || !list[0].DueAt.IsZero() || !list[0].DeliveredAt.IsZero() || list[0].Failure == "" {
 				t.Errorf("%+v, %v", list, err)
 			}
@@ -262,7 +263,7 @@ func TestTwoNodes(t *testing.T) {
 		w.ends("a", "b", "c")
 	}
 	var wg sync.WaitGroup
-	for _, c := range []*logout.Courier{one, two} {
+	for _, c := range []*courier.Courier{one, two} {
 		wg.Go(func() {
 			if err := c.Tick(t.Context()); err != nil {
 				t.Error(err)
