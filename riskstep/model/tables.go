@@ -1,22 +1,285 @@
 package model
 
-// Tables is what a tenant's logins have in common. Safe for concurrent use.
-type Tables struct{}
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+)
 
-// NewTables returns the shipped tables.
-func NewTables() *Tables { return &Tables{} }
+// The regions of the cells of Tables, one after the other.
+const (
+	atRates     = 0 // pairs: tried, new
+	atCountries = atRates + levels*countBuckets*gapBuckets*2
+	atHours     = atCountries + letters*letters
+	atShares    = atHours + 7*24 // pairs: of, with
+	atChurn     = atShares + shares*2
+	atValues    = atChurn + churnNets*churnCells
+	atNetworks  = atValues + rows*valueWidth
+	cells       = atNetworks + rows*networkWidth
 
-// ParseTables reads what Append wrote.
-func ParseTables(blob []byte) (*Tables, error) { return NewTables(), nil }
+	letters      = 26
+	churnNets    = 4096
+	churnCells   = 6
+	rows         = 4
+	valueWidth   = 4096 // power of two
+	networkWidth = 8192 // power of two
 
-// Append appends the tables to b; at most 512 KiB.
-func (t *Tables) Append(b []byte) []byte { return b }
+	// cellMax is where a cell stays: four bytes of the blob.
+	cellMax = 1<<28 - 1
+)
 
-// Learn counts l. Call it before r learns.
-func (t *Tables) Learn(r *Ring, h *Hasher, l *Login) {}
+// What is counted as a share of something.
+const (
+	shareDevice    = iota // of all logins, those with a device cookie
+	shareBlank            // of all logins, those whose place is not known
+	shareHosting          // of those with a known place, those from hosting
+	shareAnonymous        // the same, from anonymisers
+	shareTor
+	shareCountry // total of the countries
+	shareHour    // total of the hours
+	shareNet     // total of the networks
+	shareFamily  // total of the families
+	shares
+)
 
-// Delta returns what was learnt since the last Delta, for Merge into another.
-func (t *Tables) Delta() []byte { return nil }
+// A login counts two units where it was strongly proven, otherwise one. Rates that were learnt from
+// strong proofs alone would be those of whoever was asked for one: asked because something was new.
+const (
+	strongUnits = 2
+	weakUnits   = 1
+	// rateUnit is how finely expected novelties are counted.
+	rateUnit = 64
+)
 
-// Merge adds a delta, or whole tables.
-func (t *Tables) Merge(blob []byte) error { return nil }
+// Tables is what the logins of a tenant have in common: shares of countries, networks and agents, novelty rates, how often
+// networks hand out new addresses. It holds counts only, of values hashed under the tenant's key or shared by many; none
+// says anything of one person. Safe for concurrent use: readers take no lock.
+type Tables struct {
+	counts [cells]atomic.Uint32
+	rates  atomic.Pointer[rates]
+
+	mu      sync.Mutex // writers
+	own     [cells]uint32
+	touched int
+}
+
+// NewTables returns what is shipped: shares that say nothing yet, and novelty rates of a mixed public.
+func NewTables() *Tables {
+	t := &Tables{}
+	t.derive()
+	return t
+}
+
+// derive renews the rates. The caller holds mu, or is alone.
+func (t *Tables) derive() {
+	t.touched = 0
+	t.rates.Store(ratesOf(func(level, n, gap int) (tried, fresh float64) {
+		i := rateCell(level, n, gap)
+		return t.count(i) / strongUnits, t.count(i+1) / strongUnits
+	}))
+}
+
+func rateCell(level, n, gap int) int { return atRates + ((level*countBuckets+n)*gapBuckets+gap)*2 }
+
+func (t *Tables) count(i int) float64 { return float64(t.counts[i].Load()) }
+
+// add counts in the cell, and in what this node has yet to tell. The caller holds mu.
+func (t *Tables) add(i int, units uint32) {
+	t.counts[i].Store(min(t.counts[i].Load()+units, cellMax))
+	t.own[i] = min(t.own[i]+units, cellMax)
+}
+
+// Learn counts l, compared with r as it was before: call it before r.Learn.
+func (t *Tables) Learn(r *Ring, h *Hasher, l *Login) {
+	var m match
+	m.look(r, h, l)
+	t.learn(&m, l)
+}
+
+// deriveAfter is how many logins later the rates are renewed.
+const deriveAfter = 64
+
+func (t *Tables) learn(m *match, l *Login) {
+	units := uint32(weakUnits)
+	if l.Strong {
+		units = strongUnits
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.rates.Load()
+	for level := range levels {
+		if m.judged&(1<<level) == 0 {
+			continue
+		}
+		c := m.ctx[level]
+		i := rateCell(level, int(c.n), int(c.gap))
+		t.add(i, units)
+		if m.fresh&(1<<level) != 0 {
+			t.add(i+1, units)
+		}
+		if l.Net.ASN != 0 && (level == lPrefix || level == lAddress) {
+			t.churned(l.Net.ASN, level, m.fresh&(1<<level) != 0, float64(now[level][c.n][c.gap]), units)
+		}
+	}
+	t.add(atHours+hourOf(m.now), units)
+	t.add(shareCell(shareHour), units)
+	t.shareOf(shareDevice, l.Device != "", units)
+	t.shareOf(shareBlank, l.Net.State != Known, units)
+	if l.Net.State == Known {
+		t.place(m, l, units)
+	}
+	if m.os|m.browser != 0 {
+		t.agent(m, l, units)
+	}
+	if t.touched++; t.touched >= deriveAfter {
+		t.derive()
+	}
+}
+
+// place counts where l came from.
+func (t *Tables) place(m *match, l *Login, units uint32) {
+	t.shareOf(shareHosting, l.Net.Hosting, units)
+	t.shareOf(shareAnonymous, l.Net.Anonymous, units)
+	t.shareOf(shareTor, l.Net.Tor, units)
+	if c := countryOf(l.Net.Country); c != [2]byte{} {
+		t.add(countryCell(c), units)
+		t.add(shareCell(shareCountry), units)
+	}
+	if l.Net.ASN != 0 {
+		t.sketch(atValues, valueWidth, asnValue(l), units)
+	}
+	if m.network64 != 0 {
+		t.sketch(atNetworks, networkWidth, mix(m.network64), units)
+		t.add(shareCell(shareNet), units)
+	}
+}
+
+// agent counts what l was made with.
+func (t *Tables) agent(m *match, l *Login, units uint32) {
+	t.add(shareCell(shareFamily), units)
+	t.sketch(atValues, valueWidth, m.familyValue(), units)
+	if l.Agent.Raw != "" {
+		t.sketch(atValues, valueWidth, m.agentValue(l), units)
+	}
+	if l.JA4 != "" {
+		t.sketch(atValues, valueWidth, m.ja4Value(l), units)
+	}
+}
+
+func shareCell(share int) int { return atShares + 2*share }
+
+func (t *Tables) shareOf(share int, with bool, units uint32) {
+	t.add(shareCell(share), units)
+	if with {
+		t.add(shareCell(share)+1, units)
+	}
+}
+
+// share is how often something was so, starting at prior, which counts for weight logins.
+func (t *Tables) share(share int, prior, weight float64) float64 {
+	weight *= strongUnits
+	return (t.count(shareCell(share)+1) + prior*weight) / (t.count(shareCell(share)) + weight)
+}
+
+func countryCell(c [2]byte) int { return atCountries + int(c[0]-'A')*letters + int(c[1]-'A') }
+
+// smooth is for how many logins the assumption counts that all values are alike.
+const smooth = 20 * strongUnits
+
+// anyCountry, anyASN and anyFamily are the chances of one value where all are alike.
+const (
+	anyCountry = 1. / 200
+	anyASN     = 1. / 50
+	anyFamily  = 1. / 20
+)
+
+// countryShare is the share of c among the tenant's logins.
+func (t *Tables) countryShare(c [2]byte) float64 {
+	if c == [2]byte{} {
+		return anyCountry
+	}
+	return (t.count(countryCell(c)) + smooth*anyCountry) / (t.count(shareCell(shareCountry)) + smooth)
+}
+
+// asnShare is the share of the network of l among the logins from its country.
+func (t *Tables) asnShare(l *Login) float64 {
+	of := t.count(shareCell(shareCountry))
+	if c := countryOf(l.Net.Country); c != [2]byte{} {
+		of = t.count(countryCell(c))
+	}
+	n := min(t.estimate(atValues, valueWidth, asnValue(l)), of)
+	return (n + smooth*anyASN) / (of + smooth)
+}
+
+// networkShare is the share of the prefix of l among the logins from its ASN.
+func (t *Tables) networkShare(m *match, l *Login) float64 {
+	const alike, weight = 1. / 200, 10 * strongUnits
+	if l.Net.State != Known || l.Net.ASN == 0 {
+		return alike
+	}
+	of := t.estimate(atValues, valueWidth, asnValue(l))
+	n := min(t.estimate(atNetworks, networkWidth, mix(m.network64)), of)
+	return (n + weight*alike) / (of + weight)
+}
+
+// familyShare is the share of browser and system of l among the tenant's logins.
+func (t *Tables) familyShare(m *match) float64 {
+	of := t.count(shareCell(shareFamily))
+	n := min(t.estimate(atValues, valueWidth, m.familyValue()), of)
+	return (n + smooth*anyFamily) / (of + smooth)
+}
+
+// withinFamily is the share of a value among the logins with the browser and system of l.
+func (t *Tables) withinFamily(m *match, v uint64) float64 {
+	of := t.estimate(atValues, valueWidth, m.familyValue())
+	n := min(t.estimate(atValues, valueWidth, v), of)
+	return (n + smooth*anyFamily) / (of + smooth)
+}
+
+// hourShare is how often people come in the hour of the week of now and those beside it, against an even week: 1 is even.
+func (t *Tables) hourShare(now uint32) float64 {
+	const weight = 400 * strongUnits
+	h := hourOf(now)
+	const week = 7 * 24
+	near := t.count(atHours+h) + .5*t.count(atHours+(h+1)%week) + .5*t.count(atHours+(h+week-1)%week)
+	return (near*week/2 + weight) / (t.count(shareCell(shareHour)) + weight)
+}
+
+// hourOf is the hour of the week of a time, from Thursday midnight UTC, when 1970 began.
+func hourOf(now uint32) int { return int(now / 3600 % (7 * 24)) }
+
+// rate is the tenant's novelty rate of a level of m.
+func (t *Tables) rate(m *match, l *Login, level int) float64 {
+	c := m.ctx[level]
+	rate := float64(t.rates.Load()[level][c.n][c.gap])
+	if (level == lPrefix || level == lAddress) && l.Net.State == Known && l.Net.ASN != 0 {
+		rate *= t.churn(l.Net.ASN, level)
+	}
+	return min(rate, .95)
+}
+
+// leastChurn is how much less than others the calmest network hands out new addresses.
+const leastChurn = .25
+
+// churned counts how often a network handed out something new, and how often that was to be expected. Networks that
+// fall into one place share it.
+func (t *Tables) churned(asn uint32, level int, isNew bool, expected float64, units uint32) {
+	i := churnCell(asn, level)
+	t.add(i, units)
+	if isNew {
+		t.add(i+1, units)
+	}
+	t.add(i+2, uint32(math.Round(expected*rateUnit*float64(units))))
+}
+
+// churn is by how much a network's rate differs from the tenant's: mobile carriers and offices need no label.
+func (t *Tables) churn(asn uint32, level int) float64 {
+	const weight = 4 * strongUnits // expected novelties that say "as others"
+	i := churnCell(asn, level)
+	f := (t.count(i+1) + weight) / (t.count(i+2)/rateUnit + weight)
+	return min(max(f, leastChurn), 8)
+}
+
+func churnCell(asn uint32, level int) int {
+	return atChurn + int(mix(uint64(asn))%churnNets)*churnCells + (level-lPrefix)*3
+}
