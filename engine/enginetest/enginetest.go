@@ -42,6 +42,7 @@ type Engine interface {
 	authn.ApproverStore
 	riskstep.Store
 	sessions.Store
+	sessions.KeyStore
 	notify.Store
 	oauth.GrantStore
 	oauth.ConsentStore
@@ -66,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
 		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts}, {"Logout", logoutParts}, {"Deliveries", deliveryParts},
-		{"Approvers", approverParts},
+		{"Approvers", approverParts}, {"Device keys", deviceKeyParts},
 	} {
 		t.Run(section.name, func(t *testing.T) { sit(t, open, section.parts) })
 	}

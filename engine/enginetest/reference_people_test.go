@@ -106,6 +106,9 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		delete(m.profiles, id)
 	}
 	m.forgetFactors(id)
+	m.boundKeys = slices.DeleteFunc(m.boundKeys, func(k sessions.DeviceKey) bool {
+		return k.User == id && !m.has("DeleteUser leaves the keys of devices")
+	})
 	m.forgetMail(id)
 	maps.DeleteFunc(m.sessions, func(_ ident.SessionID, s sessions.Session) bool {
 		return s.User == id && !m.has("DeleteUser leaves the sessions")

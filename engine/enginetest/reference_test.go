@@ -41,6 +41,7 @@ type reference struct {
 	approvers []authn.Approver
 	codes     map[ident.UserID][]code
 	sessions  map[ident.SessionID]sessions.Session
+	boundKeys []sessions.DeviceKey
 	grants    map[ident.GrantID]oauth.Grant
 	consents  map[consentKey]oauth.Consent
 	clients   map[string]oauth.Document

@@ -94,6 +94,7 @@ func (db *DB) DeleteUser(ctx context.Context, id ident.UserID) error {
 	for _, q := range []*query{qForgetIdentifiers, qDeleteUserProfile, qDeleteUserSessions, qDeleteUserGrants, qDeleteUserConsents, qDeleteUserKeys, qDeleteUserCodes, qDeleteUserMail, qDeleteUserApprovers} {
 		o.then(q, string(id))
 	}
+	o.then(qDelAllDeviceKeys, string(id))
 	return db.must(ctx, "delete user", o, store.ErrNotFound)
 }
 
