@@ -34,8 +34,9 @@ type Event struct {
 	Session ident.SessionID   `json:"session,omitempty"`
 	Grant   ident.GrantID     `json:"grant,omitempty"`
 	Device  ident.DeviceID    `json:"device,omitempty"`
-	Reason  string            `json:"reason,omitempty"` // a code, not prose
-	IP      string            `json:"ip,omitempty"`
+	Reason  string            `json:"reason,omitempty"`     // a code, not prose
+	IP      string            `json:"ip,omitempty"`         // given to Record, and read where it was not erased; not part of the chain
+	Address string            `json:"ip_address,omitempty"` // commitment to IP; only Record sets it
 	Agent   string            `json:"agent,omitempty"`
 	Request string            `json:"request,omitempty"`
 	Data    map[string]string `json:"data,omitempty"`
@@ -55,6 +56,10 @@ type Entry struct {
 	User   ident.UserID // copied from the event, so that a person's own activity can be found
 	Type   string
 	Body   []byte // the event as JSON, exactly the bytes that were hashed
+
+	// The address stands beside the chain, which holds a commitment to it, so that it can be erased.
+	IP   string
+	Salt []byte // of the commitment
 }
 
 // Head is the last entry of a stream.
@@ -64,7 +69,7 @@ type Head struct {
 	Hash   [sha256.Size]byte `json:"-"`
 }
 
-// Store keeps entries. Engines implement it; nothing ever updates or deletes an entry.
+// Store keeps entries. Engines implement it; nothing ever deletes one, or changes what is chained.
 type Store interface {
 	// AppendAudit writes entries in one transaction, all or none; store.ErrExists if one (Stream, Seq) is there.
 	AppendAudit(ctx context.Context, entries []Entry) error
@@ -74,6 +79,8 @@ type Store interface {
 	AuditHeads(ctx context.Context) ([]Head, error)
 	// AuditOfUser returns up to limit entries about user older than before, newest first.
 	AuditOfUser(ctx context.Context, user ident.UserID, before time.Time, limit int) ([]Entry, error)
+	// EraseAddresses removes IP and Salt of up to limit entries older than before, the oldest first, and returns how many had any.
+	EraseAddresses(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
 // Recorder writes events. Record returns when the event is durable.

@@ -165,6 +165,11 @@ func TestWhatIsWritten(t *testing.T) {
 				}
 				return
 			}
+			ev, _ := got[0].Event()
+			if ev.IP != tt.want.IP {
+				t.Errorf("address %q", ev.IP)
+			}
+			tt.want.IP, tt.want.Address = "", ev.Address
 			want, _ := json.Marshal(tt.want)
 			if len(got) != 1 || string(got[0].Body) != string(want) || got[0].User != tt.want.User || got[0].Type != tt.want.Type {
 				t.Errorf("%s\nwant %s", got[0].Body, want)

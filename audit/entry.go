@@ -45,8 +45,17 @@ func (e *Entry) hash() [sha256.Size]byte {
 	return sha256.Sum256(buf)
 }
 
-// Event decodes the body.
+// Event decodes the body, with the address where that was not erased.
 func (e *Entry) Event() (Event, error) {
+	ev, err := e.chained()
+	if ev.Address != "" {
+		ev.IP = e.IP
+	}
+	return ev, err
+}
+
+// chained decodes the body.
+func (e *Entry) chained() (Event, error) {
 	var ev Event
 	if len(e.Body) > maxRead {
 		return ev, errors.New("audit: the body is too long")

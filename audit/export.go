@@ -22,6 +22,8 @@ type wireEntry struct {
 	User   ident.UserID `json:"user,omitempty"`
 	Type   string       `json:"type"`
 	Body   string       `json:"body"`
+	IP     string       `json:"ip,omitempty"`
+	Salt   string       `json:"ip_salt,omitempty"` // of the commitment in the body
 }
 
 // Export writes every entry as a line of JSON, stream by stream, in order: it can be verified without the database.
@@ -30,7 +32,7 @@ func Export(ctx context.Context, s Store, w io.Writer) error {
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	err := Walk(ctx, s, func(e *Entry) error {
-		line := wireEntry{e.Stream, e.Seq, e.At.UnixMicro(), hex.EncodeToString(e.Prev[:]), hex.EncodeToString(e.Hash[:]), e.User, e.Type, string(e.Body)}
+		line := wireEntry{e.Stream, e.Seq, e.At.UnixMicro(), hex.EncodeToString(e.Prev[:]), hex.EncodeToString(e.Hash[:]), e.User, e.Type, string(e.Body), e.IP, hex.EncodeToString(e.Salt)}
 		if err := enc.Encode(line); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
@@ -72,9 +74,16 @@ func readExport(r io.Reader, take func(*Entry)) error {
 		if err := json.Unmarshal(lines.Bytes(), &w); err != nil {
 			return fmt.Errorf("audit: export, line %d: %w", n, err)
 		}
-		e := Entry{Stream: w.Stream, Seq: w.Seq, At: time.UnixMicro(w.At).UTC(), User: w.User, Type: w.Type, Body: []byte(w.Body)}
+		e := Entry{Stream: w.Stream, Seq: w.Seq, At: time.UnixMicro(w.At).UTC(), User: w.User, Type: w.Type, Body: []byte(w.Body), IP: w.IP}
 		prev, err1 := hex.DecodeString(w.Prev)
 		hash, err2 := hex.DecodeString(w.Hash)
+		salt, err3 := hex.DecodeString(w.Salt)
+		if err3 != nil {
+			return fmt.Errorf("audit: export, line %d: unreadable salt", n)
+		}
+		if len(salt) > 0 {
+			e.Salt = salt
+		}
 		if err1 != nil || err2 != nil || len(prev) != len(e.Prev) || len(hash) != len(e.Hash) {
 			return fmt.Errorf("audit: export, line %d: unreadable hash", n)
 		}

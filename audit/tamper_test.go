@@ -187,7 +187,7 @@ func lines(t fataler, entries []audit.Entry) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	for _, e := range entries {
-		text, err := json.Marshal(map[string]any{"stream": e.Stream, "seq": e.Seq, "at": e.At.UnixMicro(), "prev": hex.EncodeToString(e.Prev[:]),
+		text, err := json.Marshal(map[string]any{"stream": e.Stream, "seq": e.Seq, "at": e.At.UnixMicro(), "ip": e.IP, "ip_salt": hex.EncodeToString(e.Salt), "prev": hex.EncodeToString(e.Prev[:]),
 			"hash": hex.EncodeToString(e.Hash[:]), "user": e.User, "type": e.Type, "body": string(e.Body)})
 		if err != nil {
 			t.Fatal(err)

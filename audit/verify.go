@@ -23,6 +23,7 @@ const (
 	FaultTruncated  = "truncated"  // the stream ends before an entry that a checkpoint or another stream names
 	FaultRemoved    = "removed"    // a stream that a checkpoint or another stream names is gone
 	FaultRewritten  = "rewritten"  // an entry is not the one that a checkpoint or another stream names
+	FaultAddress    = "address"    // the address beside an entry is not the one that was recorded
 	FaultCheckpoint = "checkpoint" // a checkpoint cannot be read, or its signature is wrong
 )
 
@@ -39,6 +40,8 @@ type Report struct {
 	Streams     int     `json:"streams"`
 	Entries     int64   `json:"entries"`
 	Checkpoints int     `json:"checkpoints"` // whose signature was right
+	Addresses   int64   `json:"addresses"`   // that are there and are those that were recorded
+	Erased      int64   `json:"erased"`      // addresses that were recorded and are gone, as they should be
 	Faults      []Fault `json:"faults"`      // at most 1000, by place
 	FaultCount  int     `json:"fault_count"` // all of them
 }
@@ -187,15 +190,31 @@ func (v *verifier) entry(e *Entry) {
 	if e.Hash != hash {
 		v.fault(e.Stream, e.Seq, FaultAltered, "the hash does not fit the content")
 	}
-	if ev, err := e.Event(); err != nil {
+	ev, err := e.chained()
+	switch {
+	case err != nil:
 		v.fault(e.Stream, e.Seq, FaultAltered, "%v", err)
-	} else if ev.User != e.User || ev.Type != e.Type {
+	case ev.User != e.User || ev.Type != e.Type:
 		v.fault(e.Stream, e.Seq, FaultColumns, "user or type differ from the body")
+	}
+	if err == nil && e.Hash == hash { // what was altered is not believed
+		v.address(e, ev.Address)
 	}
 	if _, wanted := p.met[e.Seq]; wanted {
 		p.met[e.Seq] = hash
 	}
 	p.seq, p.hash = e.Seq, e.Hash
+}
+
+func (v *verifier) address(e *Entry, committed string) {
+	switch e.address(committed) {
+	case AddressKept:
+		v.rep.Addresses++
+	case AddressErased:
+		v.rep.Erased++
+	case AddressForged:
+		v.fault(e.Stream, e.Seq, FaultAddress, "the address is not the one that was recorded")
+	}
 }
 
 // report checks what was expected and closes the account.

@@ -46,5 +46,6 @@ func WalkExport(r io.Reader, visit func(*Entry) error) error {
 	return err
 }
 
-// Intact says whether the hash of e is that of what it holds. Whether it stands where it was written, only Verify tells.
-func (e *Entry) Intact() bool { return e.hash() == e.Hash }
+// Intact says whether the hash of e is that of what it holds, and an address that is there the one that was recorded. Whether it
+// stands where it was written, only Verify tells.
+func (e *Entry) Intact() bool { return e.hash() == e.Hash && e.Address() != AddressForged }

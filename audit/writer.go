@@ -31,6 +31,7 @@ type WriterOptions struct {
 	Store   Store
 	Now     func() time.Time
 	Rand    io.Reader   // nil: crypto/rand
+	NoIP    bool        // no address is kept, not even a commitment to one
 	Observe func(Event) // called with each event that became durable, in order; it must not block. May be nil
 }
 
@@ -50,8 +51,9 @@ type Writer struct {
 
 type waiter struct {
 	ctx   context.Context
-	event Event
+	event Event // with its address
 	body  []byte
+	salt  []byte
 	err   chan error // holds one
 }
 
@@ -80,7 +82,7 @@ func NewWriter(ctx context.Context, o WriterOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := w.next(now, opened, text, w.head)
+	first := w.next(now, &waiter{event: opened, body: text}, w.head)
 	if err := o.Store.AppendAudit(ctx, []Entry{first}); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -90,8 +92,9 @@ func NewWriter(ctx context.Context, o WriterOptions) (*Writer, error) {
 	return w, nil
 }
 
-func (w *Writer) next(at time.Time, e Event, body []byte, prev Entry) Entry {
-	n := Entry{Stream: w.head.Stream, Seq: prev.Seq + 1, At: at, Prev: prev.Hash, User: e.User, Type: e.Type, Body: body}
+func (w *Writer) next(at time.Time, it *waiter, prev Entry) Entry {
+	n := Entry{Stream: w.head.Stream, Seq: prev.Seq + 1, At: at, Prev: prev.Hash, User: it.event.User, Type: it.event.Type, Body: it.body,
+		IP: it.event.IP, Salt: it.salt}
 	n.Hash = n.hash()
 	return n
 }
@@ -101,14 +104,23 @@ func (w *Writer) next(at time.Time, e Event, body []byte, prev Entry) Entry {
 func (w *Writer) Record(ctx context.Context, e Event) (err error) {
 	ctx, end := span.Start(ctx, "audit.Record")
 	defer func() { end(err) }()
-	e, text, err := fit(e)
+	if w.opts.NoIP {
+		e.IP = ""
+	}
+	e.IP = clean(e.IP, maxName)
+	detached, salt, err := detach(e, w.opts.Rand)
 	if err != nil {
 		return err
 	}
+	fitted, text, err := fit(detached)
+	if err != nil {
+		return err
+	}
+	fitted.IP = e.IP
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	it := &waiter{ctx: ctx, event: e, body: text, err: make(chan error, 1)}
+	it := &waiter{ctx: ctx, event: fitted, body: text, salt: salt, err: make(chan error, 1)}
 	w.mu.Lock()
 	switch {
 	case w.closed:
@@ -207,7 +219,7 @@ func (w *Writer) append(ctx context.Context, batch []*waiter) error {
 	now := stamp(w.opts.Now())
 	entries, prev := make([]Entry, 0, len(batch)), w.head
 	for _, it := range batch {
-		prev = w.next(now, it.event, it.body, prev)
+		prev = w.next(now, it, prev)
 		entries = append(entries, prev)
 	}
 	err := w.opts.Store.AppendAudit(ctx, entries)

@@ -29,6 +29,7 @@ type shownEntry struct {
 	At        string          `json:"at"`
 	Intact    bool            `json:"intact"` // the entry has the hash of what it holds
 	Event     audit.Event     `json:"event"`
+	Address   string          `json:"address,omitempty"`   // kept, erased or forged; absent where there never was one beside the entry
 	Statement json.RawMessage `json:"statement,omitempty"` // what was signed
 	Key       string          `json:"key,omitempty"`       // credential id, or thumbprint of an app's key
 	Verified  *bool           `json:"verified,omitempty"`  // of the signature; absent where there is none
@@ -101,7 +102,7 @@ func (c auditShowCmd) show(t *terminal, e *audit.Entry, err error) error {
 	if err != nil {
 		return err
 	}
-	s := shownEntry{Stream: e.Stream, Seq: e.Seq, At: date(e.At), Intact: e.Intact(), Event: ev}
+	s := shownEntry{Stream: e.Stream, Seq: e.Seq, At: date(e.At), Intact: e.Intact(), Event: ev, Address: e.Address()}
 	var unproven error
 	if len(ev.Evidence) > 0 {
 		unproven = s.prove()
@@ -138,9 +139,16 @@ func (s *shownEntry) prove() error {
 func (s shownEntry) table() table {
 	out := table{json: s}
 	ev := s.Event
+	ip := ev.IP
+	switch s.Address {
+	case audit.AddressErased:
+		ip = "address erased"
+	case audit.AddressForged:
+		ip += " (NOT the address that was recorded)"
+	}
 	for _, row := range [][2]string{
 		{"entry", fmt.Sprintf("%s:%d", s.Stream, s.Seq)}, {"at", s.At}, {"type", ev.Type}, {"outcome", string(ev.Outcome)}, {"reason", ev.Reason},
-		{"user", string(ev.User)}, {"client", string(ev.Client)}, {"device", string(ev.Device)}, {"ip", ev.IP}, {"agent", ev.Agent}, {"request", ev.Request},
+		{"user", string(ev.User)}, {"client", string(ev.Client)}, {"device", string(ev.Device)}, {"ip", ip}, {"agent", ev.Agent}, {"request", ev.Request},
 	} {
 		if row[1] != "" {
 			out.add(row[0], row[1])

@@ -34,6 +34,18 @@ func (h *house) checkpoint(ctx context.Context) (string, error) {
 	})
 }
 
+// eraseAddresses removes the addresses from the trail whose time is over.
+func (h *house) eraseAddresses(ctx context.Context) error {
+	const batch = 500
+	for ctx.Err() == nil {
+		n, err := h.db.EraseAddresses(ctx, clock().Add(-h.cfg.Audit.AddressRetention.D()), batch)
+		if err != nil || n < batch {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
 type auditVerifyCmd struct {
 	configFlags
 	outputFlags
@@ -122,6 +134,7 @@ func (c auditVerifyCmd) report(t *terminal, r audit.Report) error {
 	}
 	if r.OK() {
 		out.add(fmt.Sprintf("%d entries in %d streams are as they were written; %d checkpoints agree", r.Entries, r.Streams, r.Checkpoints))
+		out.add(fmt.Sprintf("%d addresses are those that were recorded; %d were erased", r.Addresses, r.Erased))
 	}
 	if err := c.print(t.out, out); err != nil {
 		return err

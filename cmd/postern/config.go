@@ -31,7 +31,7 @@ type Config struct {
 	Device       DeviceConfig       `yaml:"device" doc:"The device grant (RFC 8628), for clients that are registered for it."`
 	Registration RegistrationConfig `yaml:"registration" doc:"Clients that no operator registered. They always ask for consent, and never get what only an operator decides."`
 	Keys         KeysConfig         `yaml:"keys" doc:"Rotation of signing keys: next, active, retired."`
-	Audit        AuditConfig        `yaml:"audit" doc:"Checkpoints of the audit trail."`
+	Audit        AuditConfig        `yaml:"audit" doc:"The audit trail: its checkpoints, and how long it knows addresses."`
 	Egress       EgressConfig       `yaml:"egress" doc:"What this server may fetch from."`
 	Telemetry    TelemetryConfig    `yaml:"telemetry" doc:"Traces by OpenTelemetry; off where no endpoint is given."`
 	Log          LogConfig          `yaml:"log" doc:"Log lines on standard error."`
@@ -88,7 +88,8 @@ type KMSConfig struct {
 
 // ProxiesConfig names who may speak for a client's address.
 type ProxiesConfig struct {
-	Trusted []string `yaml:"trusted" doc:"CIDR ranges of reverse proxies that terminate TLS and report the client's address in X-Forwarded-For."`
+	Trusted   []string `yaml:"trusted" doc:"CIDR ranges of reverse proxies that terminate TLS and report the client's address in X-Forwarded-For."`
+	JA4Header string   `yaml:"ja4_header" doc:"Header in which they report the client's JA4 fingerprint of TLS, in place of any that the client sent. Empty: none."`
 }
 
 // PasswordConfig is sign-in by password.
@@ -210,10 +211,12 @@ type KeysConfig struct {
 	Overlap Duration `yaml:"overlap" min:"1m" max:"90d" doc:"How long a key stays published after it last signed; at least the longest lifetime of what it signs."`
 }
 
-// AuditConfig is where checkpoints go.
+// AuditConfig is where checkpoints go, and how long addresses stay.
 type AuditConfig struct {
 	CheckpointFile  string   `yaml:"checkpoint_file" doc:"Signed checkpoints are appended here, outside the database; keep it on other storage. Empty: only 'postern audit checkpoint' makes them."`
 	CheckpointEvery Duration `yaml:"checkpoint_every" min:"1m" max:"7d" doc:"How often."`
+
+	AddressRetention Duration `yaml:"address_retention" min:"0s" max:"1000d" doc:"How long the addresses of people and programs are kept, beside the trail; 0: never. The trail verifies without them."`
 }
 
 // EgressConfig guards what this server fetches: keys, logos and documents of clients.
@@ -262,7 +265,7 @@ func Defaults() Config {
 		Device:       DeviceConfig{Code: Duration(10 * time.Minute), Elsewhere: "passkey"},
 		Registration: RegistrationConfig{Mode: "off", Profile: "oidc", PerHour: 60, MaxClients: 10_000},
 		Keys:         KeysConfig{Rotate: Duration(30 * day), Ahead: Duration(day), Overlap: Duration(2 * day)},
-		Audit:        AuditConfig{CheckpointEvery: Duration(time.Hour)},
+		Audit:        AuditConfig{CheckpointEvery: Duration(time.Hour), AddressRetention: Duration(90 * day)},
 		Telemetry:    TelemetryConfig{Service: "postern", Sample: 1},
 		Log:          LogConfig{Level: "info", Format: "json"},
 	}

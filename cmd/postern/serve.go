@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/web"
 )
 
 type serveCmd struct {
@@ -166,9 +167,8 @@ func (s *server) servePublic(public *http.Server) error {
 	if s.house.cfg.Listen.TLS.MinVersion == "1.3" {
 		lowest = tls.VersionTLS13
 	}
-	public.TLSConfig = &tls.Config{MinVersion: lowest, CipherSuites: aead,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.cert.Load(), nil }}
-	return public.ServeTLS(s.public, "", "")
+	return web.ServeTLS(public, s.public, &tls.Config{MinVersion: lowest, CipherSuites: aead,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.cert.Load(), nil }})
 }
 
 // aead are the suites of TLS 1.2 with forward secrecy and authenticated encryption: Go's own choice still has those with
@@ -252,7 +252,7 @@ func (s *server) tasks() []task {
 		{"certificate", time.Minute, func(context.Context) error { return s.loadCert() }},
 		{"sweep", time.Minute, func(ctx context.Context) error {
 			_, err := h.db.Sweep(ctx, clock())
-			return err
+			return errors.Join(err, h.eraseAddresses(ctx))
 		}},
 	}
 	if h.cfg.Mail.Host != "" {

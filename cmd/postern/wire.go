@@ -41,6 +41,7 @@ const (
 	deriveClientSecret = "client-secret"
 	deriveRisk         = "risk-profile"
 	deriveDevice       = "device"
+	deriveCounters     = "counters"
 )
 
 const (
@@ -133,11 +134,13 @@ func (h *house) ephemeral() store.Ephemeral {
 	return h.db
 }
 
+// counters count under names that an engine cannot read: they hold networks, and names of accounts.
 func (h *house) counters() store.Counters {
+	c := blindCounters{h.db, h.sealer.Anchor(deriveCounters)}
 	if h.redis != nil {
-		return h.redis
+		c.Counters = h.redis
 	}
-	return h.db
+	return c
 }
 
 func (h *house) masters() ([]keys.Master, error) {
@@ -211,7 +214,7 @@ func (h *house) theTokens(ctx context.Context) (_ *keys.Ring, err error) {
 // theJournal opens an audit stream of this process.
 func (h *house) theJournal(ctx context.Context) (_ *audit.Writer, err error) {
 	if h.journal == nil {
-		o := audit.WriterOptions{Store: h.db, Now: clock, Rand: random}
+		o := audit.WriterOptions{Store: h.db, Now: clock, Rand: random, NoIP: h.cfg.Audit.AddressRetention == 0}
 		if h.metrics != nil {
 			o.Observe = h.metrics.Observe
 		}

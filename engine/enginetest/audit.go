@@ -18,6 +18,7 @@ var auditParts = []part[Engine]{
 	{"one writer wins a place", auditContest},
 	{"heads", auditHeads},
 	{"a person's own activity", auditUser},
+	{"addresses are erased, and nothing else", auditAddresses},
 }
 
 // entry is an entry of stream with bytes in every field; the exam does not check the chain, the audit package does.
@@ -29,6 +30,9 @@ func entry(r *room[Engine], stream string, seq int64, user ident.UserID) audit.E
 		e.Prev = [sha256.Size]byte{}
 	}
 	e.Hash = sha256.Sum256(binary.BigEndian.AppendUint64([]byte(stream), uint64(seq)))
+	if seq%2 == 1 {
+		e.IP, e.Salt = "2001:db8::7", []byte{0, 1, byte(seq), 0xff}
+	}
 	return e
 }
 
@@ -146,4 +150,31 @@ func auditUser(r *room[Engine]) {
 	same(r, "older than the second", get(r.e.AuditOfUser(r.ctx, "ann", anns[1].At, 100))(r), anns[2:])
 	same(r, "of bob", len(get(r.e.AuditOfUser(r.ctx, "bob", later, 100))(r)), 1)
 	same(r, "of a stranger", get(r.e.AuditOfUser(r.ctx, "an", later, 100))(r), []audit.Entry(nil))
+}
+
+func auditAddresses(r *room[Engine]) {
+	a, b := name("stream"), name("stream")
+	var want []audit.Entry
+	for seq := range int64(6) {
+		want = append(want, entry(r, a, seq+1, "ann"))
+	}
+	other := entry(r, b, 1, "bob")
+	must(r, r.e.AppendAudit(r.ctx, want))
+	must(r, r.e.AppendAudit(r.ctx, []audit.Entry{other}))
+	erase := func(after time.Duration, limit int) int64 {
+		r.Helper()
+		return get(r.e.EraseAddresses(r.ctx, r.clock.in(after), limit))(r)
+	}
+	same(r, "erased before the first", erase(time.Microsecond, 10), int64(0))
+	same(r, "erased before the fourth, one at most", erase(4*time.Microsecond, 1), int64(1))
+	same(r, "and the rest", erase(4*time.Microsecond, 10), int64(2))
+	same(r, "and again", erase(4*time.Microsecond, 10), int64(0))
+	for _, i := range []int{0, 2} {
+		want[i].IP, want[i].Salt = "", nil
+	}
+	other.IP, other.Salt = "", nil
+	same(r, "the stream", get(r.e.ReadAudit(r.ctx, a, 1, 10))(r), want)
+	same(r, "another stream", get(r.e.ReadAudit(r.ctx, b, 1, 10))(r), []audit.Entry{other})
+	same(r, "heads", len(get(r.e.AuditHeads(r.ctx))(r)), 2)
+	same(r, "the last", erase(time.Hour, 10), int64(1))
 }

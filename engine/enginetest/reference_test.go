@@ -311,6 +311,30 @@ func (m *reference) AuditOfUser(_ context.Context, user ident.UserID, before tim
 	return first(out, limit), nil
 }
 
+func (m *reference) EraseAddresses(_ context.Context, before time.Time, limit int) (n int64, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	order := make([]int, len(m.trail))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return m.trail[a].At.Compare(m.trail[b].At) })
+	for _, i := range order {
+		e := &m.trail[i]
+		if e.IP == "" || !e.At.Before(before) && !m.has("EraseAddresses includes its bound") || n == int64(limit) {
+			continue
+		}
+		if e.IP = ""; !m.has("EraseAddresses leaves the salt") {
+			e.Salt = nil
+		}
+		if m.has("EraseAddresses forgets who it was") {
+			e.User = ""
+		}
+		n++
+	}
+	return n, nil
+}
+
 // --- keys.Store
 
 func (m *reference) SigningKeys(context.Context) ([]keys.Record, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/postern-id/postern/store"
 )
 
-const auditColumns = `stream, seq, at, prev, hash, user_id, type, body`
+const auditColumns = `stream, seq, at, prev, hash, user_id, type, body, ip, ip_salt`
 
 // qAppend holds the statement for 1, 2, 4, … entries: one statement for several costs little more than for one.
 var qAppend = [...]*query{appendOf(1), appendOf(2), appendOf(4), appendOf(8), appendOf(16), appendOf(32)}
@@ -24,8 +24,8 @@ func appendOf(n int) *query {
 		if i > 0 {
 			b.WriteString(`, `)
 		}
-		a := i * 8
-		fmt.Fprintf(&b, `($%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d)`, a+1, a+2, a+3, a+4, a+5, a+6, a+7, a+8)
+		a := i * 10
+		fmt.Fprintf(&b, `($%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d)`, a+1, a+2, a+3, a+4, a+5, a+6, a+7, a+8, a+9, a+10)
 	}
 	return sql(b.String())
 }
@@ -45,6 +45,15 @@ var (
 		WHERE user_id = $1 AND user_id <> '' AND at < $2 ORDER BY at DESC, stream DESC, seq DESC LIMIT $3`)
 )
 
+// The primary key is the order of the table: the rows are found by an index of those alone that have an address.
+var qEraseAddresses = sql(`UPDATE audit SET ip = '', ip_salt = $1
+	WHERE (stream, seq) IN (SELECT stream, seq FROM audit WHERE ip <> '' AND at < $2 ORDER BY at, stream, seq LIMIT $3 @skip)`)
+
+// EraseAddresses implements audit.Store.
+func (db *DB) EraseAddresses(ctx context.Context, before time.Time, limit int) (int64, error) {
+	return db.change(ctx, "erase addresses", newOp(qEraseAddresses, []byte{}, micros(before), atMost(limit)))
+}
+
 // AppendAudit implements audit.Store.
 func (db *DB) AppendAudit(ctx context.Context, entries []audit.Entry) error {
 	entries = slices.Clone(entries) // an op may outlive its caller's wait
@@ -54,10 +63,10 @@ func (db *DB) AppendAudit(ctx context.Context, entries []audit.Entry) error {
 			size--
 			continue
 		}
-		args := make([]any, 0, 8<<size)
+		args := make([]any, 0, 10<<size)
 		for i := range entries[:1<<size] {
 			e := &entries[i]
-			args = append(args, e.Stream, e.Seq, micros(e.At), e.Prev[:], e.Hash[:], string(e.User), e.Type, bytesOf(e.Body))
+			args = append(args, e.Stream, e.Seq, micros(e.At), e.Prev[:], e.Hash[:], string(e.User), e.Type, bytesOf(e.Body), e.IP, bytesOf(e.Salt))
 		}
 		o.then(qAppend[size], args...)
 		entries = entries[1<<size:]
@@ -83,7 +92,7 @@ func translate(err error, f fault, domain error) error {
 func scanEntry(r *row) audit.Entry {
 	return audit.Entry{
 		Stream: r.text(), Seq: r.int(), At: r.time(), Prev: r.hash(), Hash: r.hash(),
-		User: ident.UserID(r.text()), Type: r.text(), Body: r.blob(),
+		User: ident.UserID(r.text()), Type: r.text(), Body: r.blob(), IP: r.text(), Salt: r.blob(),
 	}
 }
 
