@@ -174,18 +174,24 @@ func (s *Server) env(r *http.Request) ident.Env {
 	}
 	var id [8]byte
 	_, _ = rand.Read(id[:])
-	return ident.Env{IP: s.peer(r), UserAgent: agent, RequestID: hex.EncodeToString(id[:])}
+	ip, trusted := s.peer(r)
+	return ident.Env{IP: ip, UserAgent: agent, RequestID: hex.EncodeToString(id[:]), Hints: hints(r), JA4: s.ja4(r, trusted)}
 }
 
-func (s *Server) peer(r *http.Request) netip.Addr {
+// peer is whom r comes from, and whether a trusted proxy brought it.
+func (s *Server) peer(r *http.Request) (ip netip.Addr, trusted bool) {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Addr{}
+		return netip.Addr{}, false
 	}
-	ip := ap.Addr().Unmap()
-	if !s.proxy(ip) {
-		return ip
+	if ip = ap.Addr().Unmap(); s.proxy(ip) {
+		return s.forwarded(r, ip), true
 	}
+	return ip, false
+}
+
+// forwarded is whom the proxy at ip speaks for.
+func (s *Server) forwarded(r *http.Request, ip netip.Addr) netip.Addr {
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) { // nearest first: what stands behind the first stranger is hearsay
 		a, err := netip.ParseAddr(strings.TrimSpace(hop))

@@ -57,6 +57,7 @@ type Options struct {
 	History   audit.Store                                        // the person's own activity
 	FormKeys  func() [][]byte                                    // secrets of the tokens in forms, newest first
 	Proxies   []netip.Prefix                                     // peers whose X-Forwarded-For is believed
+	JA4Header string                                             // in which they report the JA4 of the client; "" for none
 	Passkeys  bool                                               // people can sign in by passkey
 	Passwords bool                                               // … and by password
 	Recovery  bool                                               // who lost all ways to sign in can ask for a mail

@@ -42,6 +42,11 @@ func (c *sourced) validate(fs *faults) {
 			}
 		}
 	}
+	if h := c.Proxies.JA4Header; strings.Trim(h, "-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		bad("proxies.ja4_header", "%q is no name of a header such as X-JA4", h)
+	} else if h != "" && len(c.Proxies.Trusted) == 0 {
+		bad("proxies.ja4_header", "is believed from proxies.trusted only, and there is none")
+	}
 	if e := c.Telemetry.Endpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			bad("telemetry.endpoint", "must be an http or https URL")

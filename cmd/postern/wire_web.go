@@ -128,7 +128,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
 		Audit: h.journal, History: h.db, FormKeys: forms,
 		Notify: notices, Push: push, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),
-		Related: h.cfg.Passkeys.Origins, Proxies: prefixes(h.cfg.Proxies.Trusted), Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
+		Related: h.cfg.Passkeys.Origins, Proxies: prefixes(h.cfg.Proxies.Trusted), JA4Header: h.cfg.Proxies.JA4Header, Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,
 	})
 	if err != nil {
 		return nil, err
