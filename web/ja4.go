@@ -18,12 +18,12 @@ import (
 // imitate another's: it shows that what a client says of itself does not fit, and never that it does.
 // FoxIO JA4: TLS Client Fingerprinting.
 func JA4(h *tls.ClientHelloInfo) string {
-	ciphers, extensions, schemes := plain(h.CipherSuites), plain(h.Extensions), plain(h.SignatureSchemes)
+	ciphers, extensions, schemes := greaseless(h.CipherSuites), greaseless(h.Extensions), greaseless(h.SignatureSchemes)
 	sni := "i"
 	if slices.Contains(extensions, 0) {
 		sni = "d"
 	}
-	a := "t" + ja4Version(plain(h.SupportedVersions)) + sni + ja4Count(ciphers) + ja4Count(extensions) + ja4ALPN(h.SupportedProtos)
+	a := "t" + ja4Version(greaseless(h.SupportedVersions)) + sni + ja4Count(ciphers) + ja4Count(extensions) + ja4ALPN(h.SupportedProtos)
 	slices.Sort(ciphers)
 	slices.Sort(extensions)
 	hashed := slices.DeleteFunc(extensions, func(e uint16) bool { return e == 0 || e == 16 }) // SNI and ALPN stand in the first part
@@ -34,8 +34,8 @@ func JA4(h *tls.ClientHelloInfo) string {
 	return a + "_" + ja4Hash(hexes(ciphers)) + "_" + ja4Hash(c)
 }
 
-// plain is a copy of list without GREASE. RFC 8701 §2.
-func plain[T ~uint16](list []T) []uint16 {
+// greaseless is a copy of list without GREASE. RFC 8701 §2.
+func greaseless[T ~uint16](list []T) []uint16 {
 	out := make([]uint16, 0, len(list))
 	for _, v := range list {
 		if v&0x0f0f != 0x0a0a || v>>8 != v&0xff {
