@@ -51,6 +51,10 @@ type ApproverStore interface {
 	PutApprover(ctx context.Context, a Approver) error
 	// DeleteApprover removes it if it belongs to user; store.ErrNotFound.
 	DeleteApprover(ctx context.Context, user ident.UserID, id string) error
+	// UserCode returns the user code of user, sealed, and when it was set; store.ErrNotFound where there is none.
+	UserCode(ctx context.Context, user ident.UserID) (sealed []byte, at time.Time, err error)
+	// PutUserCode sets or replaces it, and removes it where sealed is nil; store.ErrNotFound if there is no such user.
+	PutUserCode(ctx context.Context, user ident.UserID, sealed []byte, at time.Time) error
 }
 
 // PushTarget is where pushes to an approver go. RFC 8030 §5, RFC 8291 §2.

@@ -49,6 +49,10 @@ func (s *Server) approvers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if v.CodeAt, err = s.opt.Authn.UserCodeAt(ctx, u.ID); err != nil {
+		return err
+	}
+	v.CodeMin, v.CodeMax = authn.MinUserCode, authn.MaxUserCode
 	v.NoPasskey, v.Full = !s.opt.Passkeys || has.Passkeys == 0, len(list) >= authn.MaxApprovers
 	for _, a := range list {
 		here := a.Kind == authn.ApproverBrowser && a.Device == env.Device
@@ -85,6 +89,8 @@ func (s *Server) changeApprovers(w http.ResponseWriter, r *http.Request, u authn
 	case form.Has("remove"):
 		err = s.opt.Authn.RemoveApprover(ctx, u.ID, form.Get("remove"), env)
 		kind, said = notify.FactorRemoved, pages.DoneGone
+	case form.Has("usercode"):
+		return s.changeUserCode(w, r, u, v)
 	case form.Has("test"):
 		return s.testPush(w, r, u.ID, v)
 	default:
@@ -97,6 +103,37 @@ func (s *Server) changeApprovers(w http.ResponseWriter, r *http.Request, u authn
 		return true, err
 	}
 	s.changed(r, u.ID, kind, pages.FactorApprover, name)
+	return true, s.to(w, approversPage+"?done="+string(said))
+}
+
+// changeUserCode sets, changes or removes what the person tells clients that may ask them. CIBA Core §7.1 (user_code).
+func (s *Server) changeUserCode(w http.ResponseWriter, r *http.Request, u authn.User, v *pages.Approvers) (done bool, err error) {
+	ctx, env := r.Context(), oauth.EnvOf(r.Context())
+	had, err := s.opt.Authn.UserCodeAt(ctx, u.ID)
+	if err != nil {
+		return true, err
+	}
+	kind, said := notify.FactorChanged, pages.DoneCodeSet
+	switch {
+	case r.PostForm.Get("usercode") == "set":
+		if had.IsZero() {
+			kind = notify.FactorAdded
+		}
+		err = s.opt.Authn.SetUserCode(ctx, u, r.PostForm.Get("secret"), env)
+	case had.IsZero():
+		return true, s.to(w, approversPage)
+	default:
+		kind, said = notify.FactorRemoved, pages.DoneCodeGone
+		err = s.opt.Authn.RemoveUserCode(ctx, u.ID, env)
+	}
+	if weak, ok := errors.AsType[authn.WeakPassword](err); ok {
+		v.CodeFault = pages.CodeFaults[weak.Codes[0]]
+		return false, nil
+	}
+	if err != nil {
+		return true, err
+	}
+	s.changed(r, u.ID, kind, pages.FactorUserCode, "")
 	return true, s.to(w, approversPage+"?done="+string(said))
 }
 

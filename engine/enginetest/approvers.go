@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/store"
 )
 
@@ -13,6 +14,7 @@ var approverParts = []part[Engine]{
 	{"an approver belongs to one", approversUnique},
 	{"a person has at most so many approvers", approversFull},
 	{"the approvers of a deleted person go", approversDelete},
+	{"a person has one user code", userCodes},
 }
 
 // newApprover returns one of w's, not yet stored, with every field filled.
@@ -115,4 +117,35 @@ func approversDelete(r *room[Engine]) {
 	refuse(r, "a deleted person's approver", err, store.ErrNotFound)
 	refuse(r, "an approver for a deleted person", r.e.AddApprover(r.ctx, a), store.ErrNotFound)
 	same(r, "another's", get(r.e.Approver(r.ctx, theirs.ID))(r), theirs)
+}
+
+func userCodes(r *room[Engine]) {
+	w, other := newWalk(r), newWalk(r)
+	none := func(what string, user ident.UserID) {
+		r.Helper()
+		_, _, err := r.e.UserCode(r.ctx, user)
+		refuse(r, what, err, store.ErrNotFound)
+	}
+	is := func(what string, user ident.UserID, sealed []byte, at time.Time) {
+		r.Helper()
+		got, when, err := r.e.UserCode(r.ctx, user)
+		must(r, err)
+		same(r, what, got, sealed)
+		same(r, what+": when", when, at)
+	}
+	none("before any", w.user.ID)
+	none("of nobody", "")
+	refuse(r, "for nobody", r.e.PutUserCode(r.ctx, "nobody", []byte{1}, r.clock.now()), store.ErrNotFound)
+	none("of nobody, after", "nobody")
+	must(r, r.e.PutUserCode(r.ctx, w.user.ID, []byte{0, 0xff}, r.clock.now()))
+	must(r, r.e.PutUserCode(r.ctx, other.user.ID, []byte{2}, r.clock.now()))
+	is("the first", w.user.ID, []byte{0, 0xff}, r.clock.now())
+	must(r, r.e.PutUserCode(r.ctx, w.user.ID, []byte{3}, r.clock.in(time.Second)))
+	is("another one", w.user.ID, []byte{3}, r.clock.in(time.Second))
+	must(r, r.e.PutUserCode(r.ctx, w.user.ID, nil, r.clock.now()))
+	none("removed", w.user.ID)
+	must(r, r.e.PutUserCode(r.ctx, w.user.ID, nil, r.clock.now())) // and once more
+	is("another's", other.user.ID, []byte{2}, r.clock.now())
+	must(r, r.e.DeleteUser(r.ctx, other.user.ID))
+	none("a deleted person's", other.user.ID)
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
@@ -90,5 +91,36 @@ func (m *reference) DeleteApprover(_ context.Context, user ident.UserID, id stri
 		return store.ErrNotFound
 	}
 	m.approvers = slices.Delete(m.approvers, i, i+1)
+	return nil
+}
+
+// userCode is one, and when it was set.
+type userCode struct {
+	sealed []byte
+	at     time.Time
+}
+
+func (m *reference) UserCode(_ context.Context, user ident.UserID) ([]byte, time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c, ok := m.userCodes[user]; ok {
+		return bytes.Clone(c.sealed), c.at, nil
+	}
+	return nil, time.Time{}, store.ErrNotFound
+}
+
+func (m *reference) PutUserCode(_ context.Context, user ident.UserID, sealed []byte, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, there := m.users[user]
+	_, had := m.userCodes[user]
+	switch {
+	case !there && !m.has("PutUserCode ignores that there is nobody"):
+		return store.ErrNotFound
+	case sealed == nil && !m.has("a user code stays"):
+		delete(m.userCodes, user)
+	case sealed != nil && !(had && m.has("a user code is for ever")):
+		m.userCodes[user] = userCode{bytes.Clone(sealed), m.micros(at)}
+	}
 	return nil
 }

@@ -25,6 +25,9 @@ func (m *reference) forgetFactors(user ident.UserID) {
 	if !m.has("DeleteUser leaves the approvers") {
 		m.approvers = slices.DeleteFunc(m.approvers, func(a authn.Approver) bool { return a.User == user })
 	}
+	if !m.has("DeleteUser leaves the user code") {
+		delete(m.userCodes, user)
+	}
 	if !m.has("DeleteUser leaves the recovery codes") {
 		delete(m.codes, user)
 	}

@@ -39,6 +39,7 @@ type reference struct {
 	profiles  map[ident.UserID]profile
 	passkeys  []authn.Passkey
 	approvers []authn.Approver
+	userCodes map[ident.UserID]userCode
 	codes     map[ident.UserID][]code
 	sessions  map[ident.SessionID]sessions.Session
 	boundKeys []sessions.DeviceKey
@@ -72,7 +73,7 @@ var errTooBig = errors.New("reference: value too big")
 func newReference(now func() time.Time, fault string) *reference {
 	return &reference{
 		now: now, fault: fault, ephemeral: map[store.Key]*modelled{}, counters: map[string]*counted{}, users: map[ident.UserID]authn.User{},
-		codes:    map[ident.UserID][]code{},
+		codes: map[ident.UserID][]code{}, userCodes: map[ident.UserID]userCode{},
 		profiles: map[ident.UserID]profile{}, sessions: map[ident.SessionID]sessions.Session{}, grants: map[ident.GrantID]oauth.Grant{},
 		consents: map[consentKey]oauth.Consent{}, clients: map[string]oauth.Document{}, resources: map[string]oauth.Document{}, once: map[string]time.Time{},
 		outboxes: map[oauth.DeliveryKind][]oauth.Delivery{},

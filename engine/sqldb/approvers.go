@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
@@ -19,6 +20,11 @@ var (
 		WHERE u.id = $2 AND (SELECT count(*) FROM approvers a WHERE a.user_id = $2) < $13 ON CONFLICT (id) DO NOTHING`)
 	qPutApprover = sql(`UPDATE approvers SET name = $1, push = $2, used_at = $3, pushed_at = $4, failed_at = $5 WHERE id = $6 AND user_id = $7`)
 	qDelApprover = sql(`DELETE FROM approvers WHERE id = $1 AND user_id = $2`)
+
+	qUserCode    = sql(`SELECT sealed, set_at FROM user_codes WHERE user_id = $1`)
+	qPutUserCode = sql(`INSERT INTO user_codes (user_id, sealed, set_at) SELECT $1, $2, $3 FROM users u WHERE u.id = $1
+		ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, set_at = excluded.set_at`)
+	qDeleteUserCode = sql(`DELETE FROM user_codes WHERE user_id = $1`)
 
 	qApproverThere       = sql(`SELECT 1 FROM approvers WHERE id = $1`)
 	qDeleteUserApprovers = sql(`DELETE FROM approvers WHERE user_id = $1`)
@@ -74,4 +80,25 @@ func (db *DB) PutApprover(ctx context.Context, a authn.Approver) error {
 // DeleteApprover implements authn.ApproverStore.
 func (db *DB) DeleteApprover(ctx context.Context, user ident.UserID, id string) error {
 	return db.must(ctx, "delete approver", newOp(qDelApprover, id, string(user)).locks(lockUsers, string(user)), store.ErrNotFound)
+}
+
+// UserCode implements authn.ApproverStore.
+func (db *DB) UserCode(ctx context.Context, user ident.UserID) ([]byte, time.Time, error) {
+	type code struct {
+		sealed []byte
+		at     time.Time
+	}
+	c, err := one(ctx, db, "user code", func(r *row) code { return code{r.blob(), r.time()} }, qUserCode, string(user))
+	return c.sealed, c.at, err
+}
+
+// PutUserCode implements authn.ApproverStore.
+func (db *DB) PutUserCode(ctx context.Context, user ident.UserID, sealed []byte, at time.Time) error {
+	o := newOp(qLockUser, string(user))
+	if sealed == nil {
+		o.then(qDeleteUserCode, string(user))
+	} else {
+		o.then(qPutUserCode, string(user), bytesOf(sealed), micros(at))
+	}
+	return db.must(ctx, "put user code", o.locks(lockUsers, string(user)), store.ErrNotFound)
 }

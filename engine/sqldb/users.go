@@ -91,7 +91,7 @@ func (db *DB) Users(ctx context.Context, after ident.UserID, limit int) ([]authn
 // holds its session's row, and is found afterwards.
 func (db *DB) DeleteUser(ctx context.Context, id ident.UserID) error {
 	o := newOp(qDeleteUser, string(id)).locks(lockUsers, string(id))
-	for _, q := range []*query{qForgetIdentifiers, qDeleteUserProfile, qDeleteUserSessions, qDeleteUserGrants, qDeleteUserConsents, qDeleteUserKeys, qDeleteUserCodes, qDeleteUserMail, qDeleteUserApprovers} {
+	for _, q := range []*query{qForgetIdentifiers, qDeleteUserProfile, qDeleteUserSessions, qDeleteUserGrants, qDeleteUserConsents, qDeleteUserKeys, qDeleteUserCodes, qDeleteUserMail, qDeleteUserApprovers, qDeleteUserCode} {
 		o.then(q, string(id))
 	}
 	o.then(qDelAllDeviceKeys, string(id))

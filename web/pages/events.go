@@ -34,6 +34,7 @@ var inner = map[string]bool{
 	"risk.unlearned":    true,
 	"recovery.restored": true,
 
+	"user_code.verified":  true,
 	"approval.asked":      true,
 	"approval.redeemed":   true,
 	"approval.cancelled":  true,
@@ -70,6 +71,10 @@ var eventKeys = map[string]string{
 	"data.exported":          "act.exported",
 	"risk.decided":           "act.unusual",
 	"risk.decided/deny":      "act.blocked",
+	"user_code.set":          "act.codeset",
+	"user_code.removed":      "act.codegone",
+	"user_code.failed":       "act.codewrong",
+	"user_code.throttled":    "act.codeguessed",
 	"approver.added":         "act.approveradded",
 	"approver.renamed":       "act.approverrenamed",
 	"approver.removed":       "act.approverremoved",

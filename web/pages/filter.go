@@ -71,7 +71,7 @@ var eventKinds = map[string]string{
 	"password": KindFactors, "password.failed": KindSignIn, "password.verified": KindSignIn,
 	"otp": KindFactors, "otp.failed": KindSignIn, "otp.verified": KindSignIn,
 	"passkey": KindFactors, "passkey.failed": KindSignIn, "passkey.verified": KindSignIn,
-	"approver": KindFactors, "approval": KindSignIn,
+	"approver": KindFactors, "approval": KindSignIn, "user_code": KindFactors, "user_code.failed": KindSignIn, "user_code.throttled": KindSignIn,
 	"recovery_codes": KindFactors, "recovery_code": KindSignIn, "recovery": KindFactors,
 	"consent": KindApps, "token": KindApps, "grant": KindApps, "code": KindApps, "refresh": KindApps, "device": KindApps,
 	"data": KindData, "user": KindData,

@@ -96,7 +96,7 @@ var recoveryCodes = strings.Fields("7KQM-2XVB 9DFT-H4PW C3NR-8ZJY V6GS-QA5E 2MXK
 
 var signInAsk = Approve{Account: account, Handle: "h-1", Client: harbor, Context: Context{Device: "Firefox on Linux", Country: "NL", At: now}, NewPlace: true, Digits: 2}
 
-var payAsk = Approve{Account: account, Handle: "h-2", Client: harbor, Asks: true, Text: "Transfer <b> 12", Amount: "1,250.00", Currency: "EUR", Payee: "Merel & Co", Compare: "4217", Context: Context{At: now}}
+var payAsk = Approve{Account: account, Handle: "h-2", Client: harbor, Asks: true, Text: "Transfer <b> 12", Amount: "1,250.00", Currency: "EUR", Payee: "Merel & Co", Compare: "4217", Allows: Permissions("openid", "email", "offline_access"), AllowsAt: []string{"https://films.example"}, Context: Context{At: now}}
 
 var someApprovers = []Approver{
 	{ID: "a1", Name: "Chrome on Android", Here: true, Push: true, AddedAt: now.Add(-90 * 24 * time.Hour), UsedAt: now.Add(-3 * time.Hour), PushedAt: now.Add(-3 * time.Hour)},
@@ -178,7 +178,9 @@ var states = []struct {
 	{"approvedone-expired", ApproveDone{State: "expired"}},
 	{"approvedone-cancelled", ApproveDone{State: "cancelled"}},
 	{"approvedone-superseded", ApproveDone{State: "superseded"}},
-	{"approvers", Approvers{Account: account, Here: true, Key: "BP4z", Approvers: someApprovers}},
+	{"approvers", Approvers{Account: account, Here: true, Key: "BP4z", Approvers: someApprovers, CodeMin: 4, CodeMax: 64}},
+	{"approvers-usercode", Approvers{Account: account, Approvers: someApprovers, CodeMin: 4, CodeMax: 64, CodeAt: now, CodeFault: "ucode.short"}},
+	{"approvers-usercode-common", Approvers{Account: account, Approvers: someApprovers, CodeMin: 4, CodeMax: 64, CodeFault: "ucode.common"}},
 	{"approvers-none", Approvers{Account: account}},
 	{"approvers-nopasskey", Approvers{Account: account, NoPasskey: true}},
 	{"approvers-full", Approvers{Account: account, Full: true, Untested: true, Approvers: someApprovers}},

@@ -245,6 +245,8 @@ var doneKeys = map[Done]string{
 	DoneApprover:  "appr.added",
 	DoneNamed:     "appr.renamed",
 	DoneGone:      "appr.removed",
+	DoneCodeSet:   "ucode.set",
+	DoneCodeGone:  "ucode.gone",
 	DoneTested:    "appr.tested",
 }
 

@@ -39,6 +39,7 @@ const (
 	FactorCodes    Factor = "codes"
 	FactorPassword Factor = "password"
 	FactorApprover Factor = "approver"
+	FactorUserCode Factor = "usercode" // lets others ask: nobody signs in by it
 )
 
 // MailData fills a mail. All addresses are absolute.
@@ -77,6 +78,7 @@ var factorKeys = map[Factor]string{
 	FactorCodes:    "factor.codes",
 	FactorPassword: "factor.password",
 	FactorApprover: "factor.approver",
+	FactorUserCode: "factor.usercode",
 }
 
 func (w words) factor(f Factor) string {

@@ -40,7 +40,9 @@ const (
 	DoneApprover  Done = "approver"  // this browser approves
 	DoneNamed     Done = "named"     // an approver
 	DoneGone      Done = "gone"      // an approver was removed
-	DoneTested    Done = "tested"    // a notification was sent
+	DoneCodeSet   Done = "codeset"   // the user code
+	DoneCodeGone  Done = "codegone"
+	DoneTested    Done = "tested" // a notification was sent
 )
 
 // DoneOf returns the success that a query parameter names; NothingDone where it names none.

@@ -7,7 +7,7 @@ import (
 )
 
 // Approvers is /account/approvers: the devices with which the person approves what begins elsewhere. Forms post enrol=1,
-// app=1, test=ID, remove=ID, or rename=ID with name; that this browser is to be pushed goes through the script.
+// app=1, test=ID, remove=ID, rename=ID with name, usercode=set with secret, or usercode=remove; that this browser is to be pushed goes through the script.
 type Approvers struct {
 	Account
 	Approvers []Approver // oldest first
@@ -19,7 +19,14 @@ type Approvers struct {
 	Code      string     // just made: with it an app becomes one
 	QR        [][]bool   // the same with where, as modules
 	Life      time.Duration
+	CodeAt    time.Time // when the user code was set; zero: there is none
+	CodeFault string    // key of why what was typed cannot be one
+	CodeMin   int       // characters of one
+	CodeMax   int
 }
+
+// CodeFaults are the keys of why something cannot be a user code, by the codes of authn.WeakPassword.
+var CodeFaults = map[string]string{"too_short": "ucode.short", "too_long": "ucode.long", "common": "ucode.common", "contains_identifier": "ucode.personal"}
 
 // Approver is one of them.
 type Approver struct {
@@ -55,9 +62,11 @@ type Approve struct {
 	Amount   string
 	Currency string
 	Payee    string
-	Compare  string // shown on both sides and compared; "": a number is typed
-	Digits   int    // of that number
-	Unable   bool   // this browser is none that approves
+	Allows   []Permission // that approving gives the client, which had them not before
+	AllowsAt []string     // where
+	Compare  string       // shown on both sides and compared; "": a number is typed
+	Digits   int          // of that number
+	Unable   bool         // this browser is none that approves
 }
 
 // ApproveDone says what became of a request, on the side that approves.
