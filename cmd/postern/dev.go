@@ -285,6 +285,7 @@ func (d *dev) announce(t *terminal) error {
 
   Wallet      %s   %s
   Account     %s
+  Approve     %s   %s
   Discovery   %s
   Operator    %s   %s
 
@@ -297,7 +298,8 @@ func (d *dev) announce(t *terminal) error {
 `,
 		bold("Postern "+buildVersion()), faint("· dev mode · data "+where),
 		bold(d.base+"/"), faint("start here: sign in, see your tokens, call an API"),
-		d.cfg.Issuer+"/account", d.cfg.Issuer+"/.well-known/openid-configuration",
+		d.cfg.Issuer+"/account",
+		d.cfg.Issuer+"/account/approvers", faint("in a second browser with a passkey: it becomes a second device"), d.cfg.Issuer+"/.well-known/openid-configuration",
 		management+"/metrics", faint("/livez /readyz /version"),
 		bold(d.demo.Email), bold(d.demo.Password), d.demo.TOTPSecret,
 		demoAPI, d.demo.APISecret, faint("Ctrl-C ends it."))
