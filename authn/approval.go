@@ -65,6 +65,9 @@ const (
 // MaxBindingMessage is the length of Ask.Text in characters at most.
 const MaxBindingMessage = 80
 
+// MaxAskedScope is the length of Ask.Scope and of Ask.Resource in characters at most: people are shown all of it.
+const MaxAskedScope = 512
+
 // Ask is a question to a person.
 type Ask struct {
 	Kind ApprovalKind
@@ -79,6 +82,8 @@ type Ask struct {
 	Amount   string         // of a payment, as shown; "" none
 	Currency string
 	Payee    string
+	Scope    string // what the client is allowed by approving, beside what it was before: RFC 6749 §3.3; ApproveBackchannel only
+	Resource string // where, separated by spaces: RFC 8707
 	Country  string // where it began: ISO 3166-1 alpha-2, or "" unknown
 	NewPlace bool
 	// Env is that of whoever asks; only the families of its browser and system are kept, and Device.
@@ -101,7 +106,7 @@ func (a *Ask) check() error {
 	case !slices.Contains([]ApprovalKind{ApproveSignIn, ApproveStepUp, ApproveBackchannel}, a.Kind), a.User == "", a.Bind == "", !country,
 		a.Digits < 2 || a.Digits > 3, a.Compare && a.Kind != ApproveBackchannel, a.Life < 0 || a.Life > MaxApprovalLife:
 		return ErrAsk
-	case a.Kind == ApproveBackchannel && a.Client == "":
+	case a.Kind == ApproveBackchannel && a.Client == "", a.Kind != ApproveBackchannel && a.Scope+a.Resource != "":
 		return ErrAsk
 	}
 	for _, f := range []struct {
@@ -109,7 +114,7 @@ func (a *Ask) check() error {
 		max  int
 	}{
 		{string(a.User), 128}, {string(a.Client), 512}, {a.App, 64}, {a.Host, 253}, {a.Text, MaxBindingMessage}, {a.Amount, 32}, {a.Currency, 8},
-		{a.Payee, 64}, {a.Bind, 256}, {string(a.Env.Device), 128},
+		{a.Payee, 64}, {a.Scope, MaxAskedScope}, {a.Resource, MaxAskedScope}, {a.Bind, 256}, {string(a.Env.Device), 128},
 	} {
 		if !plainText(f.text, f.max) {
 			return ErrAsk
@@ -243,6 +248,30 @@ func (s *Service) CanApprove(ctx context.Context, user ident.UserID, device iden
 		return false, err
 	}
 	return slices.ContainsFunc(list, func(a Approver) bool { return !a.is(device) }), nil
+}
+
+// Reachable returns user, and whether they could be asked by back channel: they are there and have a device. It reads the
+// same of whoever it is, nobody among them, so that the time which it takes says no more than the answer.
+func (s *Service) Reachable(ctx context.Context, user ident.UserID) (User, bool, error) {
+	u, err := s.users.User(ctx, user)
+	there := err == nil && !u.Disabled
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return User{}, false, fmt.Errorf("authn: reachable: %w", err)
+	}
+	list, err := s.Approvers(ctx, user)
+	if err != nil {
+		return User{}, false, err
+	}
+	browsers := false
+	if s.policy.Passkey.RPID != "" {
+		keys, err := s.Passkeys(ctx, user)
+		if err != nil {
+			return User{}, false, err
+		}
+		browsers = len(keys) > 0
+	}
+	can := s.policy.ProgramDecisions || slices.ContainsFunc(list, func(a Approver) bool { return browsers || a.Kind == ApproverApp })
+	return u, there && can, nil
 }
 
 // KnownDevice says whether user has completed a sign-in on device before: to any other browser approval is offered only

@@ -80,7 +80,7 @@ func (e Evidence) Verify() (statement []byte, key string, err error) {
 // checkStatement says whether text is the canonical form of a statement that approves.
 func checkStatement(text []byte) error {
 	var st statement
-	if err := strictJSON(text, &st); err != nil || st.V != 1 || st.Decision != decisionApprove {
+	if err := strictJSON(text, &st); err != nil || !st.approves() {
 		return fmt.Errorf("%w: statement", ErrEvidence)
 	}
 	if again, err := st.canonical(); err != nil || !bytes.Equal(again, text) {
@@ -99,7 +99,7 @@ func (e Evidence) verifyKey() ([]byte, string, error) {
 		return nil, "", fmt.Errorf("%w: signature", ErrEvidence)
 	}
 	var st statement
-	if err := strictJSON(payload, &st); err != nil || st.V != 1 || st.Decision != decisionApprove {
+	if err := strictJSON(payload, &st); err != nil || !st.approves() {
 		return nil, "", fmt.Errorf("%w: statement", ErrEvidence)
 	}
 	return payload, k.thumbprint(), nil

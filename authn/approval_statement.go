@@ -25,6 +25,8 @@ type statement struct {
 	Amount   string         `json:"amount"`
 	Currency string         `json:"currency"`
 	Payee    string         `json:"payee"`
+	Scope    string         `json:"scope,omitempty"`    // from version 2
+	Resource string         `json:"resource,omitempty"` // from version 2
 	Country  string         `json:"country"`
 	Agent    string         `json:"agent"`
 	Number   string         `json:"number"`
@@ -34,10 +36,20 @@ type statement struct {
 
 const decisionApprove = "approve"
 
+// approves says whether st is a statement that approves. One that allows a client something is of version 2: what does
+// not know of that must not sign it.
+func (st statement) approves() bool {
+	return st.Decision == decisionApprove && (st.V == 1 && st.Scope+st.Resource == "" || st.V == 2 && st.Scope+st.Resource != "")
+}
+
 func (r *record) statement(number string) statement {
+	v := 1
+	if r.Scope+r.Resource != "" {
+		v = 2
+	}
 	return statement{
-		V: 1, Handle: r.Handle, Nonce: r.Nonce, Kind: r.Kind, User: r.User, Client: r.Client, App: r.App, Host: r.Host, Text: r.Text, Amount: r.Amount,
-		Currency: r.Currency, Payee: r.Payee, Country: r.Country, Agent: r.Agent, Number: number, Asked: r.Asked.UTC().Format(time.RFC3339Nano),
+		V: v, Handle: r.Handle, Nonce: r.Nonce, Kind: r.Kind, User: r.User, Client: r.Client, App: r.App, Host: r.Host, Text: r.Text, Amount: r.Amount,
+		Currency: r.Currency, Payee: r.Payee, Scope: r.Scope, Resource: r.Resource, Country: r.Country, Agent: r.Agent, Number: number, Asked: r.Asked.UTC().Format(time.RFC3339Nano),
 		Decision: decisionApprove,
 	}
 }

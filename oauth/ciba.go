@@ -41,6 +41,9 @@ type CIBARequest struct {
 	Need      ident.Assurance `json:"need,omitempty"`
 	NeedHard  bool            `json:"need_hard,omitempty"`
 	Approval  string          `json:"approval"`           // handle of the request for approval
+	Shown     []string        `json:"shown,omitempty"`    // scope that approving allows: nobody had allowed it before
+	ShownAt   []string        `json:"shown_at,omitempty"` // resources that approving allows
+	Host      string          `json:"host,omitempty"`     // of the client, as it was shown
 	Notify    []byte          `json:"notify,omitempty"`   // what the client is told with, sealed; nil where it polls
 	Expires   time.Time       `json:"expires"`            // of auth_req_id
 	Interval  int64           `json:"interval,omitempty"` // seconds that the client has to wait between two polls, by now

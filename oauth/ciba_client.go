@@ -43,9 +43,6 @@ func (c *Client) cibaFaults() (faults []string) {
 	if c.CIBAAlg != "" && len(c.JWKS) == 0 && c.JWKSURI == "" {
 		bad("backchannel_authentication_request_signing_alg needs jwks or jwks_uri")
 	}
-	if c.UserCodeParameter {
-		bad("backchannel_user_code_parameter cannot be true: people have no user codes here")
-	}
 	if u, err := url.Parse(c.NotificationEndpoint); c.NotificationEndpoint != "" && (err != nil || len(c.NotificationEndpoint) > maxURI || u.Host == "" ||
 		u.User != nil || u.Fragment != "" || u.Scheme != "https" && !loopbackHTTP(u)) {
 		bad("backchannel_client_notification_endpoint %q is not an https URL", c.NotificationEndpoint)

@@ -14,6 +14,7 @@ func TestCIBARegistration(t *testing.T) {
 		{"ping", `,"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://a.example/n"`, ""},
 		{"signed", `,"backchannel_authentication_request_signing_alg":"ES256"` + key, ""},
 		{"without a user code", `,"backchannel_user_code_parameter":false`, ""},
+		{"with one", `,"backchannel_user_code_parameter":true`, ""},
 		{"pairwise by its keys", `,"subject_type":"pairwise","jwks_uri":"https://keys.example/j"`, ""},
 		{"pairwise by nothing", `,"subject_type":"pairwise"`, "sector_identifier_uri"},
 		{"unknown mode", `,"backchannel_token_delivery_mode":"shout"`, "is not one of poll ping push"},
@@ -25,7 +26,6 @@ func TestCIBARegistration(t *testing.T) {
 		{"signed by nothing", `,"backchannel_authentication_request_signing_alg":"ES256"`, "needs jwks or jwks_uri"},
 		{"symmetric", `,"backchannel_authentication_request_signing_alg":"HS256"` + key, "is not one of"},
 		{"unsigned by name", `,"backchannel_authentication_request_signing_alg":"none"` + key, "is not one of"},
-		{"user codes", `,"backchannel_user_code_parameter":true`, "cannot be true"},
 		{"public", `,"token_endpoint_auth_method":"none"`, "needs a client that authenticates"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

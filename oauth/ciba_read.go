@@ -16,6 +16,7 @@ type CIBAAsked struct {
 	Request
 	LoginHintToken string        // as it came; exactly one of it, LoginHint and IDTokenHint is set
 	Message        string        // binding_message
+	UserCode       string        // as it came; "" of a client that is not registered for it
 	Token          string        // client_notification_token; "" where the client polls
 	Life           time.Duration // requested_expiry; 0 where none was requested
 	JTI            string        // of a signed request, or ""
@@ -53,7 +54,7 @@ func (rd *Reader) CIBA(ctx context.Context, c *Client, form url.Values) (*CIBAAs
 		return nil, err
 	}
 	a.Request = *q
-	for _, check := range []func(*CIBAAsked, *Client, url.Values) *Error{cibaScope, cibaDetails, cibaHints, cibaExpiry, cibaNotified} {
+	for _, check := range []func(*CIBAAsked, *Client, url.Values) *Error{cibaScope, cibaDetails, cibaHints, cibaExpiry, cibaNotified, cibaUserCode} {
 		if err := check(a, c, form); err != nil {
 			return nil, err
 		}
@@ -187,6 +188,17 @@ func cibaNotified(a *CIBAAsked, c *Client, form url.Values) *Error {
 	if len(a.Token) > maxNotifyToken || len(core) < minNotifyToken ||
 		strings.Trim(core, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") != "" {
 		return InvalidRequest("client_notification_token must be a bearer token of %d to %d characters.", minNotifyToken, maxNotifyToken)
+	}
+	return nil
+}
+
+// cibaUserCode: what a client sends that is not registered for it is not looked at.
+func cibaUserCode(a *CIBAAsked, c *Client, form url.Values) *Error {
+	if !c.UserCodeParameter {
+		return nil
+	}
+	if a.UserCode = form.Get("user_code"); a.UserCode == "" {
+		return fail(400, "missing_user_code", "This client must send the user code of the person.", nil)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ type Client struct {
 	DeliveryMode         string `json:"backchannel_token_delivery_mode,omitempty"`                // see Delivery
 	NotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`       // of ping and push
 	CIBAAlg              string `json:"backchannel_authentication_request_signing_alg,omitempty"` // with it requests are always signed
-	UserCodeParameter    bool   `json:"backchannel_user_code_parameter,omitempty"`                // true is refused
+	UserCodeParameter    bool   `json:"backchannel_user_code_parameter,omitempty"`                // people are asked only with their user code
 
 	// How it came here, where an operator did not register it. RFC 7591, RFC 7592, Client ID Metadata Document.
 	Origin         string `json:"registered_by,omitempty"` // "" (an operator), dynamic or document

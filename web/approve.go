@@ -111,6 +111,11 @@ func (s *Server) questionOf(r *http.Request, acct pages.Account, a authn.Approva
 	v := pages.Approve{Account: acct, Handle: a.Handle, Client: pages.Party{Name: a.App, Host: a.Host}, NewPlace: a.NewPlace, Text: a.Text, Amount: a.Amount,
 		Currency: a.Currency, Payee: a.Payee, Digits: a.Digits, Asks: a.Kind == authn.ApproveBackchannel,
 		Context: pages.Context{Device: a.Agent, Country: a.Country, At: a.Asked}}
+	lang := s.language(r, "")
+	for _, scope := range strings.Fields(a.Scope) {
+		v.Allows = append(v.Allows, s.permission(scope, lang))
+	}
+	v.AllowsAt = strings.Fields(a.Resource)
 	if a.Compare {
 		v.Compare = a.Number
 	}

@@ -212,7 +212,14 @@ func (s *Server) canPush(r *http.Request, user ident.UserID) bool {
 func (s *Server) askOf(r *http.Request, f *flow, user ident.UserID, kind authn.ApprovalKind) (authn.Ask, error) {
 	env, party := oauth.EnvOf(r.Context()), s.party(r, f)
 	a := authn.Ask{Kind: kind, User: user, Bind: s.bind(r, f), Client: f.request().Client, App: plain(party.Name, 64), Host: plain(party.Host, 253), Env: env, Digits: 2}
-	if f.live == nil { // what is signed is what is shown
+	u, err := s.opt.Users.User(r.Context(), user)
+	if err != nil {
+		return a, err
+	}
+	if lang := localeOf(u); lang != "" && f.live != nil { // who approves reads it, on whatever device: what is signed is what is shown
+		a.App = plain(f.live.Client.DisplayName(strings.ReplaceAll(lang, "_", "-")), 64)
+	}
+	if f.live == nil {
 		a.App, a.Host = plain(s.brand(), 64), s.base.Host
 	}
 	if env.IP.IsValid() {

@@ -146,6 +146,8 @@ func show(out io.Writer, q question) {
 	line("message", q.text("text"))
 	line("amount", strings.TrimSpace(q.text("amount")+" "+q.text("currency")))
 	line("to", q.text("payee"))
+	line("allows", q.text("scope"))
+	line("at", q.text("resource"))
 	line("device", q.text("agent"))
 	place := q.text("country")
 	if q.NewPlace {

@@ -97,17 +97,17 @@ func (s *CIBA) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if a.Message != "" && authn.CheckBindingMessage(a.Message) != nil {
 		return refused("invalid_binding_message", "binding_message must be one line of at most 80 characters that can be shown.")
 	}
-	user, err := s.whom(ctx, c, a)
+	u, err := s.reach(ctx, c, a)
 	if err != nil {
 		return err
 	}
 	if err := s.once(ctx, c, a); err != nil {
 		return err
 	}
-	if err := s.early(ctx, c, user, a); err != nil {
+	if err := s.early(ctx, c, u.ID, a); err != nil {
 		return err
 	}
-	out, err := s.ask(ctx, c, user, a)
+	out, err := s.ask(ctx, c, u, a)
 	if err != nil {
 		return err
 	}
@@ -156,8 +156,8 @@ func (s *CIBA) early(ctx context.Context, c *oauth.Client, user ident.UserID, a 
 }
 
 // ask has the person asked, and keeps the request.
-func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *oauth.CIBAAsked) (*acknowledgement, error) {
-	env := oauth.EnvOf(ctx)
+func (s *CIBA) ask(ctx context.Context, c *oauth.Client, u authn.User, a *oauth.CIBAAsked) (*acknowledgement, error) {
+	env, user := oauth.EnvOf(ctx), u.ID
 	if err := s.record(ctx, "ciba.requested", audit.OK, "client", &oauth.CIBARequest{Client: c.ID, User: user}, ""); err != nil {
 		return nil, err
 	}
@@ -165,7 +165,11 @@ func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *o
 	id := "pcr_" + s.opt.Issue.NewSecret()
 	handle := oauth.CIBAHandle(id)
 	req := &oauth.CIBARequest{Client: c.ID, User: user, Mode: c.Delivery(), Scope: a.Scope, Resources: a.Resources, Need: a.Need, NeedHard: a.NeedHard,
-		Expires: s.opt.Now().Add(life), Interval: pollSeconds}
+		Expires: s.opt.Now().Add(life), Interval: pollSeconds, Host: c.Host()}
+	var err error
+	if req.Shown, req.ShownAt, err = s.unallowed(ctx, c, req); err != nil {
+		return nil, err
+	}
 	if req.Mode != oauth.DeliverPoll {
 		plain, err := json.Marshal(address{AuthReqID: id, Token: a.Token})
 		if err == nil {
@@ -176,7 +180,7 @@ func (s *CIBA) ask(ctx context.Context, c *oauth.Client, user ident.UserID, a *o
 		}
 	}
 	approval, code, err := s.opt.People.AskApproval(ctx, authn.Ask{Kind: authn.ApproveBackchannel, User: user, Bind: oauth.CIBABind(handle), Client: c.ID,
-		App: shown(c), Host: c.Host(), Text: a.Message, Env: ident.Env{IP: env.IP, RequestID: env.RequestID}, Digits: 2, Compare: true, Life: life})
+		App: shown(c, languageOf(u, a)), Host: req.Host, Text: a.Message, Scope: strings.Join(req.Shown, " "), Resource: strings.Join(req.ShownAt, " "), Env: ident.Env{IP: env.IP, RequestID: env.RequestID}, Digits: 2, Compare: true, Life: life})
 	if err != nil {
 		return nil, s.unasked(ctx, c, err)
 	}
@@ -205,13 +209,25 @@ func (s *CIBA) unasked(ctx context.Context, c *oauth.Client, err error) error {
 		return s.unknown(ctx, c)
 	case throttled:
 		return oauth.TooMany()
+	case errors.Is(err, authn.ErrAsk): // all else was looked at before
+		return oauth.InvalidScope("More is asked for than a person can be shown.")
 	}
 	return oauth.Unavailable(err)
 }
 
+// languageOf is the language that the name of the client is shown in, wherever the person looks at it: that of the account or,
+// where it has none, the first one of the request. What is signed is that same text. OIDC Core §5.1, CIBA Core §7.1.
+func languageOf(u authn.User, a *oauth.CIBAAsked) (lang string) {
+	_ = json.Unmarshal(u.Claims["locale"], &lang)
+	if lang == "" && len(a.UILocales) > 0 {
+		lang = a.UILocales[0]
+	}
+	return strings.ReplaceAll(lang, "_", "-")
+}
+
 // shown is the name of c as an approver can show it.
-func shown(c *oauth.Client) string {
-	for _, name := range []string{c.DisplayName(""), string(c.ID)} {
+func shown(c *oauth.Client, lang string) string {
+	for _, name := range []string{c.DisplayName(lang), c.DisplayName(""), string(c.ID)} {
 		name = strings.Map(func(r rune) rune {
 			if !unicode.IsGraphic(r) || unicode.In(r, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar {
 				return -1

@@ -1,6 +1,7 @@
 package backchannel
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,34 @@ const (
 
 var errUnknown = errors.New("backchannel: nobody is meant")
 
-// whom is the person that the one hint of a means. CIBA Core §7.1, §7.2, §13.
+// reach is the person that the one hint of a means, if that is somebody who can be asked. That there is nobody, that their
+// account is disabled or has no device, and where the client sends user codes that theirs is another one or not set, is one
+// answer, which comes from here after the same reads, writes and hashes whatever it is. CIBA Core §7.1, §13.
+func (s *CIBA) reach(ctx context.Context, c *oauth.Client, a *oauth.CIBAAsked) (authn.User, error) {
+	user, err := s.whom(ctx, c, a)
+	if err != nil {
+		return authn.User{}, err
+	}
+	if c.UserCodeParameter {
+		err := s.opt.People.CheckUserCode(ctx, user, cmp.Or(a.LoginHint, a.IDTokenHint, a.LoginHintToken), a.UserCode, c.ID, oauth.EnvOf(ctx))
+		switch {
+		case errors.Is(err, authn.ErrWrong):
+			return authn.User{}, refused("invalid_user_code", "The user code is not right.")
+		case err != nil:
+			return authn.User{}, oauth.Unavailable(err)
+		}
+	}
+	u, can, err := s.opt.People.Reachable(ctx, user)
+	switch {
+	case err != nil:
+		return authn.User{}, oauth.Unavailable(err)
+	case !can:
+		return authn.User{}, s.unknown(ctx, c)
+	}
+	return u, nil
+}
+
+// whom is the person that the one hint of a means, "" where it means nobody. CIBA Core §7.1, §7.2, §13.
 func (s *CIBA) whom(ctx context.Context, c *oauth.Client, a *oauth.CIBAAsked) (ident.UserID, error) {
 	n, err := s.opt.Counters.Add(ctx, "ciba:unknown:"+string(c.ID), 0, unknownWindow)
 	if err != nil {
@@ -49,7 +77,7 @@ func (s *CIBA) whom(ctx context.Context, c *oauth.Client, a *oauth.CIBAAsked) (i
 	var e *oauth.Error
 	switch {
 	case errors.Is(err, errUnknown), errors.Is(err, store.ErrNotFound):
-		return "", s.unknown(ctx, c)
+		return "", nil
 	case errors.As(err, &e):
 		return "", e
 	case err != nil:
@@ -75,10 +103,14 @@ func (s *CIBA) unknown(ctx context.Context, c *oauth.Client) error {
 // named is the person with that username, e-mail, or subject as c knows it.
 func (s *CIBA) named(ctx context.Context, c *oauth.Client, hint string) (ident.UserID, error) {
 	u, err := s.opt.Users.UserByIdentifier(ctx, authn.NormalizeIdentifier(hint))
-	if errors.Is(err, store.ErrNotFound) {
-		return s.subject(ctx, c, hint)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
 	}
-	return u.ID, err
+	sub, suberr := s.subject(ctx, c, hint) // looked for in any case: it takes as long for who is there as for who is not
+	if err != nil {
+		return sub, suberr
+	}
+	return u.ID, nil
 }
 
 // subject is the person whom c knows as sub. Pairwise subjects cannot be turned back into people.

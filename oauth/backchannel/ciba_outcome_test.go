@@ -157,18 +157,26 @@ func TestCIBAEnds(t *testing.T) {
 	}
 }
 
-// What a person never allowed on the consent page an approval does not give.
+// An approval gives what was shown, which is what was not allowed before, and remembers it; what was declined on the consent
+// page is neither shown nor given.
 func TestCIBAScope(t *testing.T) {
 	c := shop(t, false)
-	for i, want := range []string{"openid", "openid", "openid email"} {
+	for i, want := range []string{"openid profile email", "openid profile email", "openid email"} {
 		id, approval := c.asked("asks", "scope", "openid profile email")
+		a, bad := c.people.Approval(context.Background(), authntest.Ann.ID, approval)
+		if shown := []string{"openid profile email", "openid profile email", ""}[i]; bad != nil || a.Scope != shown {
+			t.Fatalf("shown %q, want %q", a.Scope, shown)
+		}
 		if err := c.approve(approval); err != nil {
 			t.Fatal(err)
 		}
 		if out, got := c.poll("asks", id); got != "ok" || out["scope"] != want {
 			t.Fatalf("%s %v, want %s", got, out["scope"], want)
 		}
-		if err := c.DB.PutConsent(context.Background(), oauth.Consent{User: authntest.Ann.ID, Client: "asks", Scope: []string{"openid", "email"}, Host: []string{"elsewhere.example", "", ""}[i], CreatedAt: c.Clock, UpdatedAt: c.Clock}); err != nil {
+		if had, err := c.DB.Consent(context.Background(), authntest.Ann.ID, "asks"); err != nil || strings.Join(had.Scope, " ") != want {
+			t.Errorf("remembered %v, %v", had.Scope, err)
+		}
+		if err := c.DB.PutConsent(context.Background(), oauth.Consent{User: authntest.Ann.ID, Client: "asks", Scope: []string{"openid", "email"}, Declined: []string{"profile"}, Host: []string{"elsewhere.example", "", ""}[i], CreatedAt: c.Clock, UpdatedAt: c.Clock}); err != nil {
 			t.Fatal(err)
 		}
 	}

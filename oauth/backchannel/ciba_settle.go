@@ -3,7 +3,6 @@ package backchannel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -103,11 +102,10 @@ func (s *CIBA) approved(ctx context.Context, handle string, r *oauth.CIBARequest
 }
 
 // give grants what r asks by p: Decision, session, grant, in this order, and then it is so. The proof is used up: whatever
-// fails from here on ends r, since nobody can bring it to a better end. learn says that the risk engine may take where the
-// person is as usual.
-func (s *CIBA) give(ctx context.Context, handle string, r *oauth.CIBARequest, p authn.Proof, env ident.Env, learn bool) (*oauth.CIBARequest, error) {
+// fails from here on ends r, since nobody can bring it to a better end. person says that one decided, and no program.
+func (s *CIBA) give(ctx context.Context, handle string, r *oauth.CIBARequest, p authn.Proof, env ident.Env, person bool) (*oauth.CIBARequest, error) {
 	ctx = context.WithoutCancel(ctx)
-	g, err := s.grant(ctx, handle, r, p, env, learn)
+	g, err := s.grant(ctx, handle, r, p, env, person)
 	if errors.Is(err, errNotAllowed) {
 		return s.end(ctx, handle, r, oauth.CIBADenied)
 	}
@@ -133,7 +131,7 @@ func (s *CIBA) give(ctx context.Context, handle string, r *oauth.CIBARequest, p 
 var errNotAllowed = errors.New("backchannel: the risk engine does not allow it")
 
 // grant starts a session of its own and stores what the person gave under it. What is returned with an error stands in part.
-func (s *CIBA) grant(ctx context.Context, handle string, r *oauth.CIBARequest, p authn.Proof, env ident.Env, learn bool) (*oauth.Grant, error) {
+func (s *CIBA) grant(ctx context.Context, handle string, r *oauth.CIBARequest, p authn.Proof, env ident.Env, person bool) (*oauth.Grant, error) {
 	c, err := s.opt.Registry.Find(ctx, r.Client)
 	if err != nil || !c.Allows(oauth.CIBAGrant) {
 		return nil, errNotAllowed
@@ -149,7 +147,7 @@ func (s *CIBA) grant(ctx context.Context, handle string, r *oauth.CIBARequest, p
 	if !d.For(p) {
 		return nil, errNotAllowed
 	}
-	scope, resources, err := s.allowed(ctx, c, r)
+	scope, resources, err := s.allowed(ctx, c, r, person, env)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +176,7 @@ func (s *CIBA) grant(ctx context.Context, handle string, r *oauth.CIBARequest, p
 	if err := s.opt.Grants.InsertGrant(ctx, *g); err != nil {
 		return g, err
 	}
-	if !learn {
+	if !person {
 		return g, nil
 	}
 	return g, s.opt.Risk.Learn(ctx, d)
@@ -194,29 +192,6 @@ func (s *CIBA) undo(ctx context.Context, g *oauth.Grant) error {
 		err = nil
 	}
 	return errors.Join(err, s.opt.Sessions.End(ctx, g.Session, "ciba_gone"))
-}
-
-// allowed is what of the requested scope and resources the person gives by approving. They approve who asks and what is
-// written there; of their data they give beyond their name to the client only what they allowed it before, on the consent
-// page, unless the client needs no consent. RFC 6749 §3.3.
-func (s *CIBA) allowed(ctx context.Context, c *oauth.Client, r *oauth.CIBARequest) (scope, resources []string, err error) {
-	scope, resources = slices.Clone(r.Scope), r.Resources
-	if !c.Allows("refresh_token") {
-		scope = slices.DeleteFunc(scope, func(v string) bool { return v == "offline_access" })
-	}
-	if c.SkipConsent {
-		return scope, resources, nil
-	}
-	had, err := s.opt.Consents.Consent(ctx, r.User, c.ID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, nil, fmt.Errorf("backchannel: consent: %w", err)
-	}
-	if err != nil || had.Host != c.Host() { // what was said to another host does not carry over
-		had = oauth.Consent{}
-	}
-	scope = slices.DeleteFunc(scope, func(v string) bool { return v != "openid" && !slices.Contains(had.Scope, v) })
-	resources = slices.DeleteFunc(slices.Clone(resources), func(v string) bool { return !slices.Contains(had.Resources, v) })
-	return scope, resources, nil
 }
 
 // Decide lets the program by decide the request with authReqID in the place of its person, where that is switched on: see

@@ -125,7 +125,7 @@ func (d *Discovery) build() ([]byte, error) {
 		UserInfoAlgs: d.ring.Algs(), UserInfoEncAlgs: keys.EncryptionAlgs, UserInfoEncs: keys.EncryptionEncs,
 		IDTokenEncAlgs: keys.EncryptionAlgs, IDTokenEncs: keys.EncryptionEncs, Displays: []string{"page", "popup"},
 		FrontLogout: true, FrontLogoutSession: true, BackLogout: true, BackLogoutSession: true,
-		Device: at(PathDeviceAuth), CIBA: at(PathCIBA), CIBAModes: oauth.DeliveryModes, CIBAAlgs: oauth.AssertionAlgs,
+		Device: at(PathDeviceAuth), CIBA: at(PathCIBA), CIBAModes: oauth.DeliveryModes, CIBAUserCode: true, CIBAAlgs: oauth.AssertionAlgs,
 	}
 	if d.SessionIframe {
 		m.CheckSession = at(PathSession)
