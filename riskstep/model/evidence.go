@@ -95,4 +95,4 @@ func elsewhere(share, anybody float64) float64 {
 }
 
 // rarest bounds what it counts that a value is rare.
-const rarest = 3
+const rarest = 10

@@ -49,6 +49,10 @@ func (a *assessment) firstNetwork() finding {
 	if c := countryOf(a.login.Net.Country); c != [2]byte{} {
 		f.evidence[naive] = against(elsewhere(a.tables.countryShare(c), anyCountry), 1)
 	}
+	if a.login.Net.ASN != 0 {
+		f.evidence[vpn] = against(elsewhere(a.tables.asnShare(a.login), anyASN), 1)
+		f.evidence[naive] = min(f.evidence[naive]+f.evidence[vpn], lnUnknown)
+	}
 	return f
 }
 
@@ -96,7 +100,7 @@ func (a *assessment) addressStep(limit float64) finding {
 }
 
 // lnUnknown is what it says by itself that data is missing: as much as the rarest country.
-const lnUnknown = 1.0986
+const lnUnknown = 2.3026 // ln rarest
 
 // blankNetwork judges an address of which nothing is known, or none. A network that the person has used is known by
 // its address alone; otherwise it counts as the newest that it could be, less where the person's networks are
