@@ -1,67 +1,87 @@
-// Package riskstep owns the question whether what a person has proved is enough here and now: the
-// signals, what is known of a person's habits, the policy, and the Decision, which only it can
-// make. It never verifies a factor, never starts a session, and never lowers what a client asks
-// for: risk only adds requirements. A signal that is down is unknown, never safe.
+// Package riskstep owns the question whether what a person has proved is enough here and now: what is known of a
+// person's habits, the judgement of the model (riskstep/model) under the operator's policy (riskstep/policy), and the
+// Decision, which only it can make. It never verifies a factor, never starts a session, and never lowers what a client
+// asks for: risk only adds requirements. A signal that is down is unknown, never safe.
 package riskstep
 
 import (
-	"context"
 	"errors"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
+	"github.com/postern-id/postern/riskstep/model"
+	"github.com/postern-id/postern/riskstep/policy"
+	"github.com/postern-id/postern/store"
 )
 
 // Moment is when a decision is asked for.
 type Moment int
 
-// Moments.
+// Moments. Those after AtStepUp have no proof: what was granted before is judged again.
 const (
 	AtSignIn     Moment = iota + 1 // a proof wants to become a session
 	AtStepUp                       // a proof wants to raise or renew a session
-	AtRefresh                      // a refresh token is redeemed: no proof
-	AtIntrospect                   // a token is looked at: no proof
+	AtRefresh                      // a refresh token is redeemed
+	AtIntrospect                   // a token is looked at
+	AtUse                          // a session's cookie is shown from elsewhere than before
+	AtAuthorize                    // a client asks to use a session
 )
+
+func (m Moment) held() bool { return m > AtStepUp }
+
+// browser says whether the request comes from the person's own browser.
+func (m Moment) browser() bool { return m != AtRefresh && m != AtIntrospect }
+
+func (m Moment) String() string {
+	return [...]string{"", "sign_in", "step_up", "refresh", "introspect", "use", "authorize"}[m]
+}
 
 // Input is one question.
 type Input struct {
-	Moment Moment
-	Proof  authn.Proof // zero at AtRefresh and AtIntrospect
-	User   ident.UserID
-	Client ident.ClientID
-	Env    ident.Env
-	Need   ident.Assurance // what the client asks for; None for nothing in particular
-	Best   ident.Assurance // what the person could reach with their factors; unused where there is no proof
-	Held   ident.Assurance // what the session or the grant holds; None at AtSignIn
-	Was    Place           // the snapshot in the session or the grant
-	Bound  bool            // what is presented is bound to a key (DPoP, mutual TLS)
+	Moment   Moment
+	Proof    authn.Proof // zero where the Moment has none
+	User     ident.UserID
+	Client   ident.ClientID
+	Profile  string   // of the client: its strictness
+	Scopes   []string // asked for, or held
+	Env      ident.Env
+	Need     ident.Assurance // what the client asks for; None for nothing in particular
+	Best     ident.Assurance // what the person could reach with their factors; unused where there is no proof
+	Held     ident.Assurance // what the session or the grant holds; None at AtSignIn
+	AuthTime time.Time       // when that was proved; zero at AtSignIn
+	Was      Snapshot        // of the session or the grant
+	Bound    bool            // what is presented is bound to a key (DPoP, mutual TLS)
 }
 
-// Policy is what an operator may choose. Start from DefaultPolicy.
-type Policy struct {
-	NewCountry    bool          // a new country asks for a second factor
-	NewDevice     bool          // a new device asks for a second factor
-	RefreshAbroad bool          // a bearer refresh token from another country than its grant is refused
-	NoGeo         State         // what the country counts as where no Locator is configured: Absent, or Novel to insist
-	MaxGeoAge     time.Duration // older data counts as unknown; 0 for no limit
-}
+// State says how much is known of where an address is.
+type State uint8
 
-// DefaultPolicy is the policy of a server nobody configured.
-func DefaultPolicy() Policy {
-	return Policy{NewCountry: true, NewDevice: true, RefreshAbroad: true, NoGeo: Absent, MaxGeoAge: 45 * 24 * time.Hour}
-}
+// States. Unknown is never safe.
+const (
+	Unknown State = iota // there should be something to be known, and is not
+	Usual                // it is known
+	Absent               // there is nothing to be known, by configuration or by the nature of the address
+)
 
-// Options are what an Engine stands on. Geo may be nil.
+// Options are what an Engine stands on. Geo, Networks, Counters, Policy and Model may be nil: nothing is known of
+// addresses, failures are counted on this node only, and the policy and the model are the shipped ones.
 type Options struct {
-	Store   Store
-	Geo     Locator
-	Audit   audit.Recorder
-	Now     func() time.Time
-	Policy  Policy
-	HashKey func() [][]byte // secrets of the profile's hashes, the current one first; the others are still read
+	Store     Store
+	Geo       Locator
+	Networks  Networks
+	Audit     audit.Recorder
+	Counters  store.Counters
+	Now       func() time.Time
+	Policy    *policy.Policy
+	Model     *model.Model
+	NoGeo     State           // what an address counts as where Geo is nil: Absent, or Unknown to insist
+	MaxGeoAge time.Duration   // older data counts as unknown; 0 for no limit
+	HashKey   func() [][]byte // secrets of the hashes of habits, the current one first; the others are still read
 }
 
 // ErrInput says that a question cannot be answered as it was put.
@@ -69,13 +89,12 @@ var ErrInput = errors.New("riskstep: the proof, the user and the moment do not f
 
 // Engine decides.
 type Engine struct {
-	store   Store
-	geo     Locator
-	audit   audit.Recorder
-	now     func() time.Time
-	policy  Policy
-	hashKey func() [][]byte
-	signals []Signal
+	o        Options
+	velocity *model.Velocity
+	tables   atomic.Pointer[model.Tables]
+	learning sync.RWMutex // held for writing while tables change their place
+	syncing  sync.Mutex
+	unsent   unsent
 }
 
 // New returns an Engine, or an error for a missing part.
@@ -86,11 +105,23 @@ func New(o Options) (*Engine, error) {
 	if keys := o.HashKey(); len(keys) == 0 || len(keys[0]) < 16 {
 		return nil, errors.New("riskstep: a hash key has at least 16 bytes")
 	}
-	return &Engine{
-		store: o.Store, geo: o.Geo, audit: o.Audit, now: o.Now, policy: o.Policy, hashKey: o.HashKey,
-		signals: []Signal{country{}, device{}, credential{}},
-	}, nil
+	if o.Policy == nil {
+		p, err := policy.DefaultConfig().Build()
+		if err != nil {
+			return nil, err
+		}
+		o.Policy = p
+	}
+	if o.Model == nil {
+		o.Model = model.Default()
+	}
+	e := &Engine{o: o, velocity: model.NewVelocity()}
+	e.tables.Store(model.NewTables())
+	return e, nil
 }
+
+// Policy is what the Engine decides under.
+func (e *Engine) Policy() *policy.Policy { return e.o.Policy }
 
 // check says whether in can be answered: a proof belongs to a sign-in or a step-up, and to the user.
 func (in Input) check() error {
@@ -99,7 +130,7 @@ func (in Input) check() error {
 		if !in.Proof.Valid() || in.Proof.User() != in.User {
 			return ErrInput
 		}
-	case AtRefresh, AtIntrospect:
+	case AtRefresh, AtIntrospect, AtUse, AtAuthorize:
 		if in.Proof.Valid() || in.User == "" {
 			return ErrInput
 		}
@@ -107,21 +138,6 @@ func (in Input) check() error {
 		return ErrInput
 	}
 	return nil
-}
-
-// view collects what the signals look at. An error means that the store is down: the caller answers 503.
-func (e *Engine) view(ctx context.Context, in Input) (*View, error) {
-	v := &View{Input: in, Policy: e.policy, Now: e.now(), keys: e.hashKey()}
-	v.Place, v.PlaceState = e.locate(in.Env.IP)
-	if in.Moment == AtRefresh || in.Moment == AtIntrospect {
-		return v, nil
-	}
-	blob, version, err := e.store.RiskProfile(ctx, in.User)
-	if err != nil {
-		return nil, err
-	}
-	v.profile, v.version = parseProfile(blob), version
-	return v, nil
 }
 
 // locate returns the place of ip, and Usual where it can be relied on, Absent where there is nothing
@@ -134,11 +150,11 @@ func (e *Engine) locate(ip netip.Addr) (Place, State) {
 	if ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || shared.Contains(ip) {
 		return Place{Local: true}, Absent
 	}
-	if e.geo == nil {
-		return Place{}, e.policy.NoGeo
+	if e.o.Geo == nil {
+		return Place{}, e.o.NoGeo
 	}
-	p, err := e.geo.Locate(ip)
-	if err != nil || !p.Known || len(p.Country) != 2 || e.policy.MaxGeoAge > 0 && e.geo.Age() > e.policy.MaxGeoAge {
+	p, err := e.o.Geo.Locate(ip)
+	if err != nil || !p.Known || len(p.Country) != 2 || e.o.MaxGeoAge > 0 && e.o.Geo.Age() > e.o.MaxGeoAge {
 		return Place{}, Unknown
 	}
 	return p, Usual

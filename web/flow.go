@@ -190,7 +190,7 @@ func (s *Server) question(ctx context.Context, f *flow, p authn.Proof) (in risks
 	if had != nil && had.User == p.User() {
 		in.Moment, in.Held = riskstep.AtStepUp, had.Reached(s.opt.Now())
 		in.Need = max(in.Need, in.Held)
-		in.Was = riskstep.Place{Country: had.Country, Known: had.Country != ""}
+		in.Was = had.Snapshot
 	}
 	return in, had, nil
 }

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/postern-id/postern/riskstep/policy"
 )
 
 // Config is everything an operator can set. A field's tags are its whole documentation: `yaml` names it in the file,
@@ -24,7 +26,7 @@ type Config struct {
 	Recovery     RecoveryConfig     `yaml:"recovery" doc:"How people who lost all ways to sign in get back; needs mail."`
 	Mail         MailConfig         `yaml:"mail" doc:"The mail server that tells people about their accounts. Without a host nothing is sent."`
 	Geo          GeoConfig          `yaml:"geo" doc:"Where addresses are, for the risk engine."`
-	Risk         RiskConfig         `yaml:"risk" doc:"What the risk engine does with what it sees."`
+	Risk         policy.Config      `yaml:"risk" doc:"What the risk engine does with what it sees."`
 	Sessions     SessionsConfig     `yaml:"sessions" doc:"How long a person stays signed in."`
 	Tokens       TokensConfig       `yaml:"tokens" doc:"Lifetimes and algorithms of what is issued."`
 	Backchannel  BackchannelConfig  `yaml:"backchannel" doc:"Requests by back channel (CIBA), for clients that are registered for them."`
@@ -142,14 +144,7 @@ type MailConfig struct {
 type GeoConfig struct {
 	File   string   `yaml:"file" doc:"MMDB file with countries (GeoLite2-City, GeoLite2-Country, DB-IP and the like). From one with cities people also see how far away their sessions are. Empty: the country is unknown, which never counts as safe."`
 	MaxAge Duration `yaml:"max_age" min:"24h" doc:"Older than this the file counts as out of date; 'postern doctor' and readiness details say so."`
-}
-
-// RiskConfig is the policy of the risk engine.
-type RiskConfig struct {
-	NewDevice     bool   `yaml:"new_device" doc:"A device never seen with this person asks for a second factor."`
-	NewCountry    bool   `yaml:"new_country" doc:"A country never seen with this person asks for a second factor."`
-	RefreshAbroad bool   `yaml:"refresh_abroad" doc:"A refresh token bound to no key is refused in another country than it was granted in."`
-	NoGeo         string `yaml:"no_geo" enum:"absent,new" doc:"What the country counts as where no geo.file is given: absent asks nothing, new insists on a second factor."`
+	NoData string   `yaml:"no_data" enum:"absent,unknown" doc:"What an address counts as where there is no data at all: absent asks nothing, unknown insists on a second factor."`
 }
 
 // SessionsConfig bounds sessions by the rung that the sign-in reached. NIST SP 800-63B-4 §2.
@@ -251,8 +246,8 @@ func Defaults() Config {
 		Passkeys:   PasskeysConfig{Enabled: true, Attestation: "none"},
 		Recovery:   RecoveryConfig{Enabled: true, Cooldown: Duration(day)},
 		Mail:       MailConfig{Port: 587, Security: "starttls"},
-		Geo:        GeoConfig{MaxAge: Duration(45 * day)},
-		Risk:       RiskConfig{NewDevice: true, NewCountry: true, RefreshAbroad: true, NoGeo: "absent"},
+		Geo:        GeoConfig{MaxAge: Duration(45 * day), NoData: "absent"},
+		Risk:       policy.DefaultConfig(),
 		Sessions: SessionsConfig{
 			AAL1: life(8*time.Hour, day), AAL2: life(time.Hour, day), PHR: life(time.Hour, day), PHRH: life(15*time.Minute, 12*time.Hour),
 			Raised: Duration(10 * time.Minute), Rotate: Duration(15 * time.Minute), PerUser: 50,

@@ -250,6 +250,7 @@ func (s *server) tasks() []task {
 		{"registry", time.Second, s.site.registry.Reload},
 		{"data_keys", time.Second, s.site.sealer.Reload},
 		{"certificate", time.Minute, func(context.Context) error { return s.loadCert() }},
+		{"risk", time.Minute, h.risk.Sync},
 		{"sweep", time.Minute, func(ctx context.Context) error {
 			_, err := h.db.Sweep(ctx, clock())
 			return errors.Join(err, h.eraseAddresses(ctx))

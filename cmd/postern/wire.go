@@ -328,36 +328,6 @@ func smtp(m MailConfig) notify.SMTP {
 	return notify.SMTP{Host: m.Host, Port: m.Port, Security: notify.Security(m.Security), Username: m.Username, Password: m.Password}
 }
 
-func (h *house) theRisk(ctx context.Context) (*riskstep.Engine, error) {
-	if h.risk != nil {
-		return h.risk, nil
-	}
-	sealer, err := h.theSealer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	journal, err := h.theJournal(ctx)
-	if err != nil {
-		return nil, err
-	}
-	o := riskstep.Options{Store: h.db, Audit: journal, Now: clock, HashKey: func() [][]byte { return sealer.Derive(deriveRisk) },
-		Policy: riskstep.Policy{
-			NewCountry: h.cfg.Risk.NewCountry, NewDevice: h.cfg.Risk.NewDevice, RefreshAbroad: h.cfg.Risk.RefreshAbroad,
-			NoGeo: riskstep.Absent, MaxGeoAge: h.cfg.Geo.MaxAge.D(),
-		}}
-	if h.cfg.Risk.NoGeo == "new" {
-		o.Policy.NoGeo = riskstep.Novel
-	}
-	if h.cfg.Geo.File != "" {
-		if h.places, err = geo.Open(h.cfg.Geo.File, clock); err != nil {
-			return nil, fmt.Errorf("geo.file: %w", err)
-		}
-		o.Geo = h.places
-	}
-	h.risk, err = riskstep.New(o)
-	return h.risk, err
-}
-
 func (h *house) theSessions(ctx context.Context) (*sessions.Manager, error) {
 	if h.session != nil {
 		return h.session, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
@@ -103,7 +104,7 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		m.gap("DeleteUser removes grants before sessions")
 	}
 	if !m.has("DeleteUser leaves the profile") {
-		delete(m.profiles, id)
+		delete(m.profiles, "profile "+string(id))
 	}
 	m.forgetFactors(id)
 	m.boundKeys = slices.DeleteFunc(m.boundKeys, func(k sessions.DeviceKey) bool {
@@ -125,24 +126,40 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 // --- riskstep.Store
 
 func (m *reference) RiskProfile(_ context.Context, user ident.UserID) ([]byte, int64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := m.profiles[user]
-	return p.blob, p.version, nil
+	return m.riskBlob("profile " + string(user))
 }
 
 func (m *reference) SaveRiskProfile(_ context.Context, user ident.UserID, version int64, blob []byte) error {
+	return m.saveRiskBlob("profile "+string(user), version, blob, 2<<10)
+}
+
+func (m *reference) RiskTables(_ context.Context, name string) ([]byte, int64, error) {
+	return m.riskBlob("table " + name)
+}
+
+func (m *reference) SaveRiskTables(_ context.Context, name string, version int64, blob []byte) error {
+	return m.saveRiskBlob("table "+name, version, blob, 1<<20)
+}
+
+func (m *reference) riskBlob(key string) ([]byte, int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(blob) > 2<<10 && !m.has("a profile has no bound") {
+	p := m.profiles[key]
+	return p.blob, p.version, nil
+}
+
+func (m *reference) saveRiskBlob(key string, version int64, blob []byte, limit int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(blob) > limit && !m.has("a profile has no bound") {
 		return errTooBig
 	}
-	stale := m.profiles[user].version != version
+	stale := m.profiles[key].version != version
 	m.gap("SaveRiskProfile looks, then writes")
 	if stale && !m.has("SaveRiskProfile ignores the version") {
 		return store.ErrStale
 	}
-	m.profiles[user] = profile{bytes.Clone(blob), version + 1}
+	m.profiles[key] = profile{bytes.Clone(blob), version + 1}
 	return nil
 }
 
@@ -151,6 +168,9 @@ func (m *reference) SaveRiskProfile(_ context.Context, user ident.UserID, versio
 func (m *reference) stored(s sessions.Session) sessions.Session {
 	for _, t := range []*time.Time{&s.AuthTime, &s.RaisedUntil, &s.CreatedAt, &s.LastSeen, &s.IdleUntil, &s.ExpiresAt, &s.EndedAt, &s.PrevUntil} {
 		*t = m.micros(*t)
+	}
+	if m.has("a session has no snapshot") {
+		s.Snapshot = riskstep.Snapshot{}
 	}
 	if m.has("hidden fields are lost") {
 		s.SecretHash, s.PrevHash = [sha256.Size]byte{}, [sha256.Size]byte{}
@@ -186,8 +206,38 @@ func (m *reference) UpdateSession(_ context.Context, s sessions.Session) error {
 		return store.ErrStale
 	}
 	s.Version++
+	if !m.has("UpdateSession limits") {
+		s.Limited = was.Limited
+	}
 	m.sessions[s.ID] = m.stored(s)
 	return nil
+}
+
+func (m *reference) LimitSession(_ context.Context, id ident.SessionID, limited []string, _ time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sessions[id]
+	limited = slices.Clone(limited)
+	if !m.has("limits keep their order") {
+		slices.Sort(limited)
+	}
+	if !m.has("limits repeat") {
+		limited = slices.Compact(limited)
+	}
+	same := slices.Equal(s.Limited, limited) && !m.has("LimitSession always says yes")
+	m.gap("LimitSession looks, then writes")
+	switch {
+	case !ok:
+		return false, store.ErrNotFound
+	case same, !s.EndedAt.IsZero() && !m.has("LimitSession ignores the end"):
+		return false, nil
+	case len(limited) == 0 && m.has("a limit is never lifted"):
+		return true, nil
+	}
+	s.Limited = limited
+	s.Version++
+	m.sessions[id] = s
+	return true, nil
 }
 
 // revoke revokes the live grants that which names.

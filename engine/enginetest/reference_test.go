@@ -36,7 +36,7 @@ type reference struct {
 	keysRev   int64
 	dataKeys  []keys.DataKey
 	users     map[ident.UserID]authn.User
-	profiles  map[ident.UserID]profile
+	profiles  map[string]profile
 	passkeys  []authn.Passkey
 	approvers []authn.Approver
 	userCodes map[ident.UserID]userCode
@@ -74,7 +74,7 @@ func newReference(now func() time.Time, fault string) *reference {
 	return &reference{
 		now: now, fault: fault, ephemeral: map[store.Key]*modelled{}, counters: map[string]*counted{}, users: map[ident.UserID]authn.User{},
 		codes: map[ident.UserID][]code{}, userCodes: map[ident.UserID]userCode{},
-		profiles: map[ident.UserID]profile{}, sessions: map[ident.SessionID]sessions.Session{}, grants: map[ident.GrantID]oauth.Grant{},
+		profiles: map[string]profile{}, sessions: map[ident.SessionID]sessions.Session{}, grants: map[ident.GrantID]oauth.Grant{},
 		consents: map[consentKey]oauth.Consent{}, clients: map[string]oauth.Document{}, resources: map[string]oauth.Document{}, once: map[string]time.Time{},
 		outboxes: map[oauth.DeliveryKind][]oauth.Delivery{},
 	}

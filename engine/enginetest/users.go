@@ -188,43 +188,60 @@ func usersDelete(r *room[Engine]) {
 	must(r, r.e.PutUser(r.ctx, w.user)) // the names are free again
 }
 
-func riskProfile(r *room[Engine]) {
-	w := newWalk(r)
-	read := func() ([]byte, int64) {
-		b, v, err := r.e.RiskProfile(r.ctx, w.user.ID)
-		must(r, err)
-		return b, v
-	}
-	blob, v := read()
-	same(r, "no profile", blob, []byte(nil))
-	same(r, "version of no profile", v, int64(0))
-	refuse(r, "a version that never was", r.e.SaveRiskProfile(r.ctx, w.user.ID, 1, []byte("x")), store.ErrStale)
+// keptBlob is one of those that risk keeps: read and save are about one key.
+type keptBlob struct {
+	limit int
+	read  func() ([]byte, int64, error)
+	save  func(version int64, blob []byte) error
+}
 
-	for _, b := range [][]byte{{0, 0xff, 0}, bytes.Repeat([]byte{0x80}, 2<<10), []byte("short")} {
-		must(r, r.e.SaveRiskProfile(r.ctx, w.user.ID, v, b))
-		refuse(r, "a stale profile", r.e.SaveRiskProfile(r.ctx, w.user.ID, v, []byte("stale")), store.ErrStale)
-		got, next := read()
-		same(r, "profile", got, b)
-		if next <= v {
-			r.Fatalf("version %d after %d", next, v)
-		}
-		v = next
+func riskBlobs(r *room[Engine]) []keptBlob {
+	user, table := newWalk(r).user.ID, name("table")
+	return []keptBlob{
+		{2 << 10, func() ([]byte, int64, error) { return r.e.RiskProfile(r.ctx, user) },
+			func(v int64, b []byte) error { return r.e.SaveRiskProfile(r.ctx, user, v, b) }},
+		{1 << 20, func() ([]byte, int64, error) { return r.e.RiskTables(r.ctx, table) },
+			func(v int64, b []byte) error { return r.e.SaveRiskTables(r.ctx, table, v, b) }},
 	}
-	refuse(r, "a profile over 2 KiB", r.e.SaveRiskProfile(r.ctx, w.user.ID, v, make([]byte, 2<<10+1)), nil)
-	got, _ := read()
-	same(r, "after a refusal", got, []byte("short"))
+}
+
+func riskProfile(r *room[Engine]) {
+	for _, k := range riskBlobs(r) {
+		read := func() ([]byte, int64) {
+			b, v, err := k.read()
+			must(r, err)
+			return b, v
+		}
+		blob, v := read()
+		same(r, "no blob", blob, []byte(nil))
+		same(r, "version of no blob", v, int64(0))
+		refuse(r, "a version that never was", k.save(1, []byte("x")), store.ErrStale)
+
+		for _, b := range [][]byte{{0, 0xff, 0}, bytes.Repeat([]byte{0x80}, k.limit), []byte("short")} {
+			must(r, k.save(v, b))
+			refuse(r, "a stale blob", k.save(v, []byte("stale")), store.ErrStale)
+			got, next := read()
+			same(r, "blob", got, b)
+			if next <= v {
+				r.Fatalf("version %d after %d", next, v)
+			}
+			v = next
+		}
+		refuse(r, "a blob over the limit", k.save(v, make([]byte, k.limit+1)), nil)
+		got, _ := read()
+		same(r, "after a refusal", got, []byte("short"))
+	}
 }
 
 func riskContest(r *room[Engine]) {
-	w := newWalk(r)
-	for range 4 {
-		_, v, err := r.e.RiskProfile(r.ctx, w.user.ID)
-		must(r, err)
-		i := contest(r, "SaveRiskProfile", 24, store.ErrStale, func(i int) error {
-			return r.e.SaveRiskProfile(r.ctx, w.user.ID, v, []byte{byte(i)})
-		})
-		blob, _, err := r.e.RiskProfile(r.ctx, w.user.ID)
-		must(r, err)
-		same(r, "the winner's profile", blob, []byte{byte(i)})
+	for _, k := range riskBlobs(r) {
+		for range 4 {
+			_, v, err := k.read()
+			must(r, err)
+			i := contest(r, "saving a blob of risk", 24, store.ErrStale, func(i int) error { return k.save(v, []byte{byte(i)}) })
+			blob, _, err := k.read()
+			must(r, err)
+			same(r, "the winner's blob", blob, []byte{byte(i)})
+		}
 	}
 }

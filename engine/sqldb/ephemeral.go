@@ -15,6 +15,7 @@ const (
 	lockEphemeral
 	lockCounters
 	lockUsers
+	lockRisk
 	lockPasskeys
 	lockSessions
 	lockGrants

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/ident"
@@ -30,10 +29,6 @@ var (
 	qDeleteUserSessions = sql(`DELETE FROM sessions WHERE user_id = $1`)
 	qDeleteUserGrants   = sql(`DELETE FROM grants WHERE user_id = $1 AND user_id <> ''`)
 	qDeleteUserConsents = sql(`DELETE FROM consents WHERE user_id = $1`)
-
-	qProfile       = sql(`SELECT blob, version FROM risk_profiles WHERE user_id = $1`)
-	qFirstProfile  = sql(`INSERT INTO risk_profiles (user_id, blob, version) VALUES ($1, $2, 1) ON CONFLICT (user_id) DO NOTHING`)
-	qUpdateProfile = sql(`UPDATE risk_profiles SET blob = $1, version = version + 1 WHERE user_id = $2 AND version = $3`)
 )
 
 func scanUser(r *row) authn.User {
@@ -96,31 +91,4 @@ func (db *DB) DeleteUser(ctx context.Context, id ident.UserID) error {
 	}
 	o.then(qDelAllDeviceKeys, string(id))
 	return db.must(ctx, "delete user", o, store.ErrNotFound)
-}
-
-const maxProfile = 2 << 10
-
-// RiskProfile implements riskstep.Store.
-func (db *DB) RiskProfile(ctx context.Context, user ident.UserID) ([]byte, int64, error) {
-	type profile struct {
-		blob    []byte
-		version int64
-	}
-	p, err := one(ctx, db, "risk profile", func(r *row) profile { return profile{r.blob(), r.int()} }, qProfile, string(user))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, 0, nil
-	}
-	return p.blob, p.version, err
-}
-
-// SaveRiskProfile implements riskstep.Store.
-func (db *DB) SaveRiskProfile(ctx context.Context, user ident.UserID, version int64, blob []byte) error {
-	if len(blob) > maxProfile {
-		return fmt.Errorf("sqldb: save risk profile: %w", errTooLarge)
-	}
-	o := newOp(qUpdateProfile, bytesOf(blob), string(user), version)
-	if version == 0 {
-		o = newOp(qFirstProfile, string(user), bytesOf(blob))
-	}
-	return db.must(ctx, "save risk profile", o.locks(lockUsers, string(user)), store.ErrStale)
 }

@@ -72,7 +72,7 @@ func (g refreshGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Refresh, current bool) (issue.Refresh, error) {
 	if current {
 		next := g.Issue.Successor(tok)
-		err := g.Grants.RotateGrant(ctx, gr.ID, tok.Seq, next.Hash(), g.Now())
+		err := g.Grants.RotateGrant(ctx, gr.ID, tok.Seq, next.Hash(), gr.Snapshot, g.Now())
 		if err == nil {
 			return next, nil
 		}
@@ -104,8 +104,8 @@ func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Ref
 
 // risk judges the refresh: a person's tokens are not renewed from where only a stronger proof would let them sign in.
 func (g refreshGrant) risk(ctx context.Context, c *oauth.Client, gr *oauth.Grant) error {
-	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.AtRefresh, User: gr.User, Client: c.ID, Env: oauth.EnvOf(ctx),
-		Held: gr.Assurance, Was: riskstep.Place{Country: gr.Country, Known: gr.Country != ""}})
+	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.AtRefresh, User: gr.User, Client: c.ID, Scopes: gr.Scope, Env: oauth.EnvOf(ctx),
+		Held: gr.Assurance, AuthTime: gr.AuthTime, Was: gr.Snapshot, Bound: gr.Binding != ""})
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
