@@ -187,7 +187,7 @@ func trail(t testing.TB, s *harness.Server) []audit.Event {
 	sc := bufio.NewScanner(strings.NewReader(out))
 	sc.Buffer(nil, 4<<20)
 	for sc.Scan() {
-		var line struct{ Body string }
+		var line struct{ Body, IP string }
 		var e audit.Event
 		if err := json.Unmarshal(sc.Bytes(), &line); err != nil {
 			t.Fatal(err)
@@ -195,6 +195,7 @@ func trail(t testing.TB, s *harness.Server) []audit.Event {
 		if err := json.Unmarshal([]byte(line.Body), &e); err != nil {
 			t.Fatal(err)
 		}
+		e.IP = line.IP // beside what is chained
 		events = append(events, e)
 	}
 	return events
