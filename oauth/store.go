@@ -65,11 +65,11 @@ type Consent struct {
 type GrantStore interface {
 	// InsertGrant stores a new grant; store.ErrExists; store.ErrStale if its session has ended.
 	InsertGrant(ctx context.Context, g Grant) error
-	// Grant returns the grant with id, revoked or not, with SessionEnds filled; store.ErrNotFound.
+	// Grant returns the grant with id, revoked or not, with SessionEnds and Limited filled; store.ErrNotFound.
 	Grant(ctx context.Context, id ident.GrantID) (Grant, error)
-	// RotateGrant sets RefreshHash to hash, RefreshSeq to seq+1 and RotatedAt to at, if the stored RefreshSeq is seq
-	// and the grant is not revoked; otherwise store.ErrStale.
-	RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, at time.Time) error
+	// RotateGrant sets RefreshHash to hash, RefreshSeq to seq+1, RotatedAt to at and Snapshot to by, if the stored
+	// RefreshSeq is seq and the grant is not revoked; otherwise store.ErrStale.
+	RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, by riskstep.Snapshot, at time.Time) error
 	// RevokeGrant revokes the grant; false if it had been revoked before; store.ErrNotFound.
 	RevokeGrant(ctx context.Context, id ident.GrantID, at time.Time, why string) (revoked bool, err error)
 	// GrantsOf returns the live grants of user (all clients where client is ""), newest first, at most 500.

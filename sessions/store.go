@@ -44,8 +44,8 @@ type Store interface {
 	InsertSession(ctx context.Context, s Session) error
 	// Session returns the session with id, ended or not, or store.ErrNotFound.
 	Session(ctx context.Context, id ident.SessionID) (Session, error)
-	// UpdateSession replaces the session if its stored version is s.Version and it has not ended, and stores
-	// s.Version+1; otherwise store.ErrStale.
+	// UpdateSession replaces the session, but for its Limited, if its stored version is s.Version and it has not ended,
+	// and stores s.Version+1; otherwise store.ErrStale.
 	UpdateSession(ctx context.Context, s Session) error
 	// EndSession ends the session and, in the same transaction, revokes every grant that derives from it.
 	// It returns false if the session had ended before, and store.ErrNotFound.
@@ -53,6 +53,9 @@ type Store interface {
 	// EndSessionsOf ends all live sessions of user except keep (which may be ""), and revokes the grants deriving from them,
 	// in one transaction. It returns their ids. With keep "" it revokes every grant of the user.
 	EndSessionsOf(ctx context.Context, user ident.UserID, keep ident.SessionID, at time.Time, reason string) ([]ident.SessionID, error)
+	// LimitSession makes limited, in any order, what the session's grants do without from now on; empty lifts it. It
+	// returns false where nothing changed, also because the session has ended, and store.ErrNotFound.
+	LimitSession(ctx context.Context, id ident.SessionID, limited []string, at time.Time) (changed bool, err error)
 	// SessionsOf returns the sessions of user which had not ended or expired before since, newest first, at most 200.
 	SessionsOf(ctx context.Context, user ident.UserID, since time.Time) ([]Session, error)
 	// SessionsAfter returns up to limit live sessions with an ID greater than after, ordered by ID, for operators.

@@ -9,12 +9,14 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/store"
 )
 
 var grantParts = []part[Engine]{
 	{"grants come back as they were", grantsValues},
 	{"the end of the session is told", grantsSessionEnds},
+	{"grants do without what their session does", grantsLimited},
 	{"a rotation needs the number", grantsRotate},
 	{"50 rotations, one winner", grantsRotateContest},
 	{"a revocation is once and for ever", grantsRevoke},
@@ -33,7 +35,7 @@ func grantsValues(r *room[Engine]) {
 	full.RefreshHash, full.RefreshSeq, full.RotatedAt = hash1, 1, r.clock.now()
 	full.AuthTime = r.clock.now().In(time.FixedZone("east", 3*3600))
 	must(r, r.e.InsertGrant(r.ctx, full))
-	full.SessionEnds = w.session.IdleUntil
+	full.SessionEnds, full.Limited = w.session.IdleUntil, w.session.Limited
 	same(r, "full", get(r.e.Grant(r.ctx, full.ID))(r), full)
 
 	machine := oauth.Grant{ID: ident.GrantID(name("machine")), Client: w.client, Scope: []string{"api"}, CreatedAt: r.clock.now(), ExpiresAt: r.clock.in(time.Hour)}
@@ -78,23 +80,54 @@ func grantsSessionEnds(r *room[Engine]) {
 	ends("ended", g, time.Time{})
 }
 
+// grantsLimited: what a session does without is read with each of its grants, and kept with none of them.
+func grantsLimited(r *room[Engine]) {
+	w := newWalk(r)
+	s := w.newSession(r)
+	s.Limited = nil
+	must(r, r.e.InsertSession(r.ctx, s))
+	g := w.newGrant(r, s.ID)
+	g.Limited = []string{"stored"}
+	must(r, r.e.InsertGrant(r.ctx, g))
+	loose := w.newGrant(r, "")
+	loose.Limited = []string{"stored"}
+	must(r, r.e.InsertGrant(r.ctx, loose))
+	does := func(what string, want ...string) {
+		r.Helper()
+		same(r, what+": Grant.Limited", get(r.e.Grant(r.ctx, g.ID))(r).Limited, want)
+		same(r, what+": Grant.Limited of another session", get(r.e.Grant(r.ctx, loose.ID))(r).Limited, []string(nil))
+		for _, l := range get(r.e.GrantsOf(r.ctx, w.user.ID, w.client, r.clock.now()))(r) {
+			if l.ID == g.ID {
+				same(r, what+": GrantsOf.Limited", l.Limited, want)
+			}
+		}
+	}
+	does("no limit")
+	for _, limited := range [][]string{{"a"}, {"a", "b \"c\""}, {"zoë"}, nil} {
+		same(r, "LimitSession", get(r.e.LimitSession(r.ctx, s.ID, limited, r.clock.now()))(r), true)
+		does(fmt.Sprint(limited), limited...)
+	}
+}
+
 func grantsRotate(r *room[Engine]) {
 	w := newWalk(r)
 	g := w.grant(r, w.session.ID)
 	for _, wrong := range []int64{1, -1, 9} {
-		refuse(r, "RotateGrant from a number that never was", r.e.RotateGrant(r.ctx, g.ID, wrong, hash1, r.clock.now()), store.ErrStale)
+		refuse(r, "RotateGrant from a number that never was", r.e.RotateGrant(r.ctx, g.ID, wrong, hash1, someSnapshot, r.clock.now()), store.ErrStale)
 	}
 	other := w.grant(r, w.session.ID)
 	for seq, hash := range [][sha256.Size]byte{hash1, hash2, hash1} {
 		r.clock.advance(time.Second)
-		must(r, r.e.RotateGrant(r.ctx, g.ID, int64(seq), hash, r.clock.now()))
-		g.RefreshHash, g.RefreshSeq, g.RotatedAt, g.SessionEnds = hash, int64(seq)+1, r.clock.now(), w.session.IdleUntil
-		refuse(r, "RotateGrant of a rotated one", r.e.RotateGrant(r.ctx, g.ID, int64(seq), [sha256.Size]byte{9}, r.clock.now()), store.ErrStale)
+		by := []riskstep.Snapshot{{}, {Country: "BR"}, someSnapshot}[seq]
+		must(r, r.e.RotateGrant(r.ctx, g.ID, int64(seq), hash, by, r.clock.now()))
+		g.RefreshHash, g.RefreshSeq, g.RotatedAt, g.Snapshot = hash, int64(seq)+1, r.clock.now(), by
+		g.SessionEnds, g.Limited = w.session.IdleUntil, w.session.Limited
+		refuse(r, "RotateGrant of a rotated one", r.e.RotateGrant(r.ctx, g.ID, int64(seq), [sha256.Size]byte{9}, someSnapshot, r.clock.now()), store.ErrStale)
 		same(r, "after a rotation", get(r.e.Grant(r.ctx, g.ID))(r), g)
 	}
-	other.SessionEnds = w.session.IdleUntil
+	other.SessionEnds, other.Limited = w.session.IdleUntil, w.session.Limited
 	same(r, "another grant", get(r.e.Grant(r.ctx, other.ID))(r), other)
-	refuse(r, "RotateGrant of nothing", r.e.RotateGrant(r.ctx, "nowhere", 0, hash1, r.clock.now()), store.ErrStale)
+	refuse(r, "RotateGrant of nothing", r.e.RotateGrant(r.ctx, "nowhere", 0, hash1, someSnapshot, r.clock.now()), store.ErrStale)
 }
 
 func grantsRotateContest(r *room[Engine]) {
@@ -102,7 +135,7 @@ func grantsRotateContest(r *room[Engine]) {
 	g := w.grant(r, w.session.ID)
 	for seq := range int64(4) {
 		i := contest(r, "RotateGrant", 50, store.ErrStale, func(i int) error {
-			return r.e.RotateGrant(r.ctx, g.ID, seq, [sha256.Size]byte{byte(i)}, r.clock.now())
+			return r.e.RotateGrant(r.ctx, g.ID, seq, [sha256.Size]byte{byte(i)}, someSnapshot, r.clock.now())
 		})
 		got := get(r.e.Grant(r.ctx, g.ID))(r)
 		same(r, "the winner's hash", got.RefreshHash, [sha256.Size]byte{byte(i)})
@@ -113,8 +146,8 @@ func grantsRotateContest(r *room[Engine]) {
 func grantsRevoke(r *room[Engine]) {
 	w := newWalk(r)
 	g, other := w.grant(r, w.session.ID), w.grant(r, w.session.ID)
-	must(r, r.e.RotateGrant(r.ctx, g.ID, 0, hash1, r.clock.now()))
-	g.RefreshHash, g.RefreshSeq, g.RotatedAt = hash1, 1, r.clock.now()
+	must(r, r.e.RotateGrant(r.ctx, g.ID, 0, hash1, someSnapshot, r.clock.now()))
+	g.RefreshHash, g.RefreshSeq, g.RotatedAt, g.Snapshot = hash1, 1, r.clock.now(), someSnapshot
 	at := r.clock.now()
 	if !get(r.e.RevokeGrant(r.ctx, g.ID, at, "replay"))(r) {
 		r.Fatalf("the first RevokeGrant returned false")
@@ -147,7 +180,7 @@ func grantsRotateRevoke(r *room[Engine]) {
 				_, errs[i] = r.e.RevokeGrant(r.ctx, g.ID, r.clock.now(), "replay")
 				return
 			}
-			if errs[i] = r.e.RotateGrant(r.ctx, g.ID, 0, hash1, r.clock.now()); errors.Is(errs[i], store.ErrStale) {
+			if errs[i] = r.e.RotateGrant(r.ctx, g.ID, 0, hash1, someSnapshot, r.clock.now()); errors.Is(errs[i], store.ErrStale) {
 				errs[i] = nil
 			}
 		})
@@ -218,13 +251,13 @@ func grantsOf(r *room[Engine]) {
 		g.CreatedAt = r.clock.in(-age)
 		change(&g)
 		must(r, r.e.InsertGrant(r.ctx, g))
-		g.SessionEnds = w.session.IdleUntil
+		g.SessionEnds, g.Limited = w.session.IdleUntil, w.session.Limited
 		return g
 	}
 	old := start(4*time.Minute, func(g *oauth.Grant) {})
 	young := start(time.Minute, func(g *oauth.Grant) { g.Client = second })
 	middle := start(2*time.Minute, func(g *oauth.Grant) { g.Session = "" })
-	middle.SessionEnds = time.Time{}
+	middle.SessionEnds, middle.Limited = time.Time{}, nil
 	start(3*time.Minute, func(g *oauth.Grant) { g.ExpiresAt = r.clock.now() })
 	gone := start(3*time.Minute, func(g *oauth.Grant) {})
 	get(r.e.RevokeGrant(r.ctx, gone.ID, r.clock.now(), "replay"))(r)

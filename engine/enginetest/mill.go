@@ -63,7 +63,7 @@ func (w walk) act(r *room[Engine], n int, s sessions.Session, g oauth.Grant, bor
 		if g, err = r.e.Grant(r.ctx, g.ID); err != nil {
 			return err
 		}
-		return r.e.RotateGrant(r.ctx, g.ID, g.RefreshSeq, hash1, now)
+		return r.e.RotateGrant(r.ctx, g.ID, g.RefreshSeq, hash1, someSnapshot, now)
 	case n < 70:
 		if s, err = r.e.Session(r.ctx, s.ID); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/store"
 )
 
@@ -31,13 +32,19 @@ func (m *reference) InsertGrant(_ context.Context, g oauth.Grant) error {
 		*t = m.micros(*t)
 	}
 	g.SessionEnds = time.Time{}
+	if !m.has("a grant keeps limits") {
+		g.Limited = nil
+	}
 	m.grants[g.ID] = g
 	return nil
 }
 
-// read fills SessionEnds.
+// read fills Limited and SessionEnds.
 func (m *reference) read(g oauth.Grant) oauth.Grant {
 	s, ok := m.sessions[g.Session]
+	if ok && !m.has("Grant ignores limits") {
+		g.Limited = s.Limited
+	}
 	if !ok || !s.EndedAt.IsZero() && !m.has("SessionEnds ignores the end") || m.has("SessionEnds is not filled") {
 		return g
 	}
@@ -57,7 +64,7 @@ func (m *reference) Grant(_ context.Context, id ident.GrantID) (oauth.Grant, err
 	return oauth.Grant{}, store.ErrNotFound
 }
 
-func (m *reference) RotateGrant(_ context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, at time.Time) error {
+func (m *reference) RotateGrant(_ context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, by riskstep.Snapshot, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g, ok := m.grants[id]
@@ -66,6 +73,9 @@ func (m *reference) RotateGrant(_ context.Context, id ident.GrantID, seq int64, 
 		return store.ErrStale
 	}
 	g.RefreshHash, g.RefreshSeq, g.RotatedAt = hash, seq+1, m.micros(at)
+	if !m.has("RotateGrant keeps the snapshot") {
+		g.Snapshot = by
+	}
 	m.grants[id] = g
 	return nil
 }
@@ -85,7 +95,11 @@ func (m *reference) GrantsOf(_ context.Context, user ident.UserID, client ident.
 	for _, g := range m.grants {
 		dead := !g.RevokedAt.IsZero() && !m.has("GrantsOf lists the revoked") || !g.ExpiresAt.After(now) && !m.has("GrantsOf lists the expired")
 		if g.User == user && (client == "" || g.Client == client) && !dead {
-			out = append(out, m.read(g))
+			l := m.read(g)
+			if m.has("GrantsOf ignores limits") {
+				l.Limited = nil
+			}
+			out = append(out, l)
 		}
 	}
 	slices.SortFunc(out, func(a, b oauth.Grant) int { return b.CreatedAt.Compare(a.CreatedAt) })

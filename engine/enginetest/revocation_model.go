@@ -128,7 +128,7 @@ func (m *world) actions(r *room[Engine]) map[string]func(*rapid.T) {
 			i := some(t, "grant", len(m.grants))
 			g := &m.grants[i]
 			seq := max(0, g.RefreshSeq-rapid.SampledFrom([]int64{0, 0, 1}).Draw(t, "behind"))
-			err := r.e.RotateGrant(r.ctx, g.ID, seq, sha256.Sum256([]byte{byte(seq)}), r.clock.now())
+			err := r.e.RotateGrant(r.ctx, g.ID, seq, sha256.Sum256([]byte{byte(seq)}), someSnapshot, r.clock.now())
 			if seq != g.RefreshSeq || !g.RevokedAt.IsZero() {
 				refuse(t, "RotateGrant", err, store.ErrStale)
 				return

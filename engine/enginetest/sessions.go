@@ -22,6 +22,8 @@ var sessionParts = []part[Engine]{
 	{"all but one end", sessionsEndAll},
 	{"each of them is ended by one", sessionsEndAllContest},
 	{"an update never revives", sessionsRevive},
+	{"a limit is set and lifted by itself", sessionsLimit},
+	{"no limit is lost to an update", sessionsLimitContest},
 	{"a person's sessions", sessionsOf},
 	{"sessions are listed in order", sessionsAfter},
 }
@@ -49,9 +51,12 @@ func sessionsUpdate(r *room[Engine]) {
 	s.AMR, s.Assurance, s.Raised, s.RaisedUntil, s.Country, s.PrevUntil = []ident.AMR{ident.HardwareKey}, ident.HardwareBound, ident.None, time.Time{}, "", time.Time{}
 	s.LastSeen, s.IdleUntil, s.PrevHash = r.clock.in(time.Minute), r.clock.in(25*time.Hour), w.session.SecretHash
 	s.SecretHash[0]++
+	s.Snapshot = riskstep.Snapshot{Key: "def"}
 	for _, spot := range []riskstep.Spot{{}, {Lat: 90, Lon: 180, Km: 20_000}, {Lat: -89.9, Lon: -179.9, Km: 10}} {
 		s.LastCountry, s.LastSpot = "", spot
-		must(r, r.e.UpdateSession(r.ctx, s))
+		changed := s
+		changed.Limited = []string{"other"} // which only LimitSession writes
+		must(r, r.e.UpdateSession(r.ctx, changed))
 		s.Version++
 		same(r, "after an update", get(r.e.Session(r.ctx, s.ID))(r), s)
 	}
@@ -221,6 +226,71 @@ func sessionsRevive(r *room[Engine]) {
 		if get(r.e.Session(r.ctx, s.ID))(r).EndedAt.IsZero() {
 			r.Fatalf("the session is live after its end")
 		}
+	}
+}
+
+func sessionsLimit(r *room[Engine]) {
+	w := newWalk(r)
+	s, other := w.newSession(r), w.session
+	s.Limited = nil
+	must(r, r.e.InsertSession(r.ctx, s))
+	limit := func(what string, changed bool, limited, want []string) {
+		r.Helper()
+		same(r, what+": LimitSession", get(r.e.LimitSession(r.ctx, s.ID, limited, r.clock.now()))(r), changed)
+		got := get(r.e.Session(r.ctx, s.ID))(r)
+		if changed && got.Version <= s.Version || !changed && got.Version != s.Version {
+			r.Fatalf("%s: version %d after %d", what, got.Version, s.Version)
+		}
+		s.Limited, s.Version = want, got.Version
+		same(r, what, got, s)
+	}
+	limit("nothing to lift", false, nil, nil)
+	limit("one", true, []string{"pay"}, []string{"pay"})
+	limit("the same", false, []string{"pay"}, []string{"pay"})
+	limit("others, each once", true, []string{"zoë", "a b", "pay", "a b"}, []string{"a b", "pay", "zoë"})
+	limit("the same in another order", false, []string{"pay", "zoë", "a b"}, []string{"a b", "pay", "zoë"})
+	limit("fewer", true, []string{"pay"}, []string{"pay"})
+	limit("lifted", true, []string{}, nil)
+	limit("again", true, []string{"pay"}, []string{"pay"})
+	same(r, "another session", get(r.e.Session(r.ctx, other.ID))(r), other)
+
+	get(r.e.EndSession(r.ctx, s.ID, r.clock.now(), "logout"))(r)
+	ended := get(r.e.Session(r.ctx, s.ID))(r)
+	same(r, "LimitSession of an ended session", get(r.e.LimitSession(r.ctx, s.ID, nil, r.clock.now()))(r), false)
+	same(r, "an ended session", get(r.e.Session(r.ctx, s.ID))(r), ended)
+	_, err := r.e.LimitSession(r.ctx, "nowhere", []string{"pay"}, r.clock.now())
+	refuse(r, "LimitSession of nothing", err, store.ErrNotFound)
+}
+
+// sessionsLimitContest: whoever read the session before it was limited must not undo that.
+func sessionsLimitContest(r *room[Engine]) {
+	w := newWalk(r)
+	for range 20 {
+		s := w.newSession(r)
+		s.Limited = nil
+		must(r, r.e.InsertSession(r.ctx, s))
+		errs := make([]error, 6)
+		together(len(errs), func(i int) {
+			if i == 3 {
+				_, errs[i] = r.e.LimitSession(r.ctx, s.ID, []string{"pay"}, r.clock.now())
+				return
+			}
+			if errs[i] = r.e.UpdateSession(r.ctx, s); errors.Is(errs[i], store.ErrStale) {
+				errs[i] = nil
+			}
+		})
+		must(r, errors.Join(errs...))
+		same(r, "Limited", get(r.e.Session(r.ctx, s.ID))(r).Limited, []string{"pay"})
+
+		together(len(errs), func(i int) { // nor must a limit undo an end
+			if i == 3 {
+				_, errs[i] = r.e.EndSession(r.ctx, s.ID, r.clock.now(), "logout")
+				return
+			}
+			_, errs[i] = r.e.LimitSession(r.ctx, s.ID, []string{fmt.Sprint(i)}, r.clock.now())
+		})
+		must(r, errors.Join(errs...))
+		same(r, "EndedAt", get(r.e.Session(r.ctx, s.ID))(r).EndedAt, r.clock.now())
 	}
 }
 

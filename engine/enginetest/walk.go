@@ -42,6 +42,9 @@ func document(r *room[Engine], id string) oauth.Document {
 	return oauth.Document{ID: id, JSON: fmt.Appendf(nil, `{"client_id":%q}`, id), UpdatedAt: r.clock.now()}
 }
 
+// someSnapshot has every field filled.
+var someSnapshot = riskstep.Snapshot{Country: "DE", ASN: 4_200_000_000, Network: "n<&>", Agent: "Chrome on 雲", JA4: "t13d", Key: "abc"}
+
 // newSession returns a session of the person, not yet stored, with every field filled.
 func (w walk) newSession(r *room[Engine]) sessions.Session {
 	id := name("session")
@@ -49,7 +52,7 @@ func (w walk) newSession(r *room[Engine]) sessions.Session {
 		ID: ident.SessionID(id), User: w.user.ID, Device: "device", AuthTime: r.clock.now(), AMR: []ident.AMR{ident.Password, ident.OTP},
 		Assurance: ident.AAL2, Raised: ident.PhishingResistant, RaisedUntil: r.clock.in(10 * time.Minute), Country: "DE",
 		LastCountry: "BR", LastSpot: riskstep.Spot{Lat: -23.5, Lon: -46.6, Km: 28},
-		Agent: "Chrome on 雲", CreatedAt: r.clock.now(), LastSeen: r.clock.now(), IdleUntil: r.clock.in(24 * time.Hour), ExpiresAt: r.clock.in(48 * time.Hour),
+		Agent: "Chrome on 雲", Snapshot: someSnapshot, Limited: []string{"a b", "zoë"}, CreatedAt: r.clock.now(), LastSeen: r.clock.now(), IdleUntil: r.clock.in(24 * time.Hour), ExpiresAt: r.clock.in(48 * time.Hour),
 		SecretHash: sha256.Sum256([]byte(id)), PrevHash: sha256.Sum256([]byte(id + "before")), PrevUntil: r.clock.in(time.Minute), Version: 1,
 	}
 }
@@ -59,7 +62,7 @@ func (w walk) newGrant(r *room[Engine], sid ident.SessionID) oauth.Grant {
 	return oauth.Grant{
 		ID: ident.GrantID(name("grant")), Client: w.client, User: w.user.ID, Session: sid, Scope: []string{"openid", "a b", "zoë"},
 		Resources: []string{"https://api.example/"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`), Nonce: "n<&>", Assurance: ident.AAL2,
-		AMR: []ident.AMR{ident.Password, ident.OTP}, AuthTime: r.clock.now(), Offline: true, Country: "DE", Binding: "jkt:abc",
+		AMR: []ident.AMR{ident.Password, ident.OTP}, AuthTime: r.clock.now(), Offline: true, Country: "DE", Binding: "jkt:abc", Snapshot: someSnapshot,
 		CreatedAt: r.clock.now(), ExpiresAt: r.clock.in(90 * 24 * time.Hour),
 	}
 }
@@ -104,7 +107,7 @@ func dead(r *room[Engine], what string, g oauth.Grant) {
 			}
 		}
 	}
-	refuse(r, what+": RotateGrant", r.e.RotateGrant(r.ctx, g.ID, got.RefreshSeq, sha256.Sum256([]byte("dead")), r.clock.now()), store.ErrStale)
+	refuse(r, what+": RotateGrant", r.e.RotateGrant(r.ctx, g.ID, got.RefreshSeq, sha256.Sum256([]byte("dead")), riskstep.Snapshot{}, r.clock.now()), store.ErrStale)
 }
 
 // revoked demands that g was revoked at and why, and changed in nothing else.
@@ -116,6 +119,6 @@ func revoked(r *room[Engine], what string, g oauth.Grant, at time.Time, why stri
 	if why != "" {
 		same(r, what+": RevokeWhy", got.RevokeWhy, why)
 	}
-	g.RevokedAt, g.RevokeWhy, g.SessionEnds = got.RevokedAt, got.RevokeWhy, got.SessionEnds
+	g.RevokedAt, g.RevokeWhy, g.SessionEnds, g.Limited = got.RevokedAt, got.RevokeWhy, got.SessionEnds, got.Limited
 	same(r, what, got, g)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/postern-id/postern/audit"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
@@ -118,7 +119,7 @@ func grant(ctx context.Context, db *DB, n string) error {
 }
 
 func rotate(ctx context.Context, db *DB, n string) error {
-	return db.RotateGrant(ctx, ident.GrantID(n), 0, sha256.Sum256([]byte(n)), time.Now())
+	return db.RotateGrant(ctx, ident.GrantID(n), 0, sha256.Sum256([]byte(n)), riskstep.Snapshot{}, time.Now())
 }
 
 func appendAudit(ctx context.Context, db *DB, n string) error {

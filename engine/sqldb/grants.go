@@ -8,16 +8,17 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/store"
 )
 
 const (
 	grantInsert = `INSERT INTO grants (id, client_id, user_id, session_id, scope, resources, claims, nonce, assurance, amr, auth_time,
-		offline, country, binding, created_at, expires_at, revoked_at, revoke_why, refresh_hash, refresh_seq, rotated_at) `
-	grantValues = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21`
+		offline, country, binding, created_at, expires_at, revoked_at, revoke_why, refresh_hash, refresh_seq, rotated_at, snapshot) `
+	grantValues = `$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22`
 	grantSelect = `SELECT g.id, g.client_id, g.user_id, g.session_id, g.scope, g.resources, g.claims, g.nonce, g.assurance, g.amr, g.auth_time,
-		g.offline, g.country, g.binding, g.created_at, g.expires_at, g.revoked_at, g.revoke_why, g.refresh_hash, g.refresh_seq, g.rotated_at,
-		CASE WHEN s.ended_at = 0 THEN CASE WHEN s.idle_until < s.expires_at THEN s.idle_until ELSE s.expires_at END ELSE 0 END
+		g.offline, g.country, g.binding, g.created_at, g.expires_at, g.revoked_at, g.revoke_why, g.refresh_hash, g.refresh_seq, g.rotated_at, g.snapshot,
+		CASE WHEN s.ended_at = 0 THEN CASE WHEN s.idle_until < s.expires_at THEN s.idle_until ELSE s.expires_at END ELSE 0 END, s.limited
 		FROM grants g LEFT JOIN sessions s ON s.id = g.session_id `
 )
 
@@ -30,8 +31,8 @@ var (
 	qGrantsOf    = sql(grantSelect + `WHERE g.user_id = $1 AND g.user_id <> '' AND ($2 = '' OR g.client_id = $2)
 		AND g.revoked_at = 0 AND g.expires_at > $3 ORDER BY g.created_at DESC, g.id DESC LIMIT 500`)
 	// A grant whose session has ended is revoked, since both happen in one transaction.
-	qRotate = sql(`UPDATE grants SET refresh_hash = $1, refresh_seq = refresh_seq + 1, rotated_at = $2
-		WHERE id = $3 AND refresh_seq = $4 AND revoked_at = 0`)
+	qRotate = sql(`UPDATE grants SET refresh_hash = $1, refresh_seq = refresh_seq + 1, rotated_at = $2, snapshot = $3
+		WHERE id = $4 AND refresh_seq = $5 AND revoked_at = 0`)
 	qRevoke = sql(`UPDATE grants SET revoked_at = $1, revoke_why = $2 WHERE id = $3 AND revoked_at = 0`)
 )
 
@@ -41,7 +42,8 @@ func scanGrant(r *row) oauth.Grant {
 		Scope: list[string](r), Resources: list[string](r), Claims: r.blob(), Nonce: string(r.blob()),
 		Assurance: ident.Assurance(r.int()), AMR: list[ident.AMR](r), AuthTime: r.time(), Offline: r.bool(),
 		Country: r.text(), Binding: r.text(), CreatedAt: r.time(), ExpiresAt: r.time(), RevokedAt: r.time(), RevokeWhy: r.text(),
-		RefreshHash: r.hash(), RefreshSeq: r.int(), RotatedAt: r.time(), SessionEnds: r.time(),
+		RefreshHash: r.hash(), RefreshSeq: r.int(), RotatedAt: r.time(), Snapshot: snapshot(r),
+		SessionEnds: r.time(), Limited: list[string](r),
 	}
 }
 
@@ -55,7 +57,7 @@ func (db *DB) InsertGrant(ctx context.Context, g oauth.Grant) error {
 	o := newOp(q, string(g.ID), string(g.Client), string(g.User), string(g.Session), listed(g.Scope), listed(g.Resources),
 		bytesOf(g.Claims), []byte(g.Nonce), int64(g.Assurance), listed(g.AMR), micros(g.AuthTime), flag(g.Offline), g.Country,
 		g.Binding, micros(g.CreatedAt), micros(g.ExpiresAt), micros(g.RevokedAt), g.RevokeWhy, hashed(g.RefreshHash),
-		g.RefreshSeq, micros(g.RotatedAt)).locks(lockSessions, string(g.Session))
+		g.RefreshSeq, micros(g.RotatedAt), taken(g.Snapshot)).locks(lockSessions, string(g.Session))
 	n, err := db.change(ctx, "insert grant", o)
 	if err != nil || n > 0 {
 		return err
@@ -77,8 +79,8 @@ func (db *DB) Grant(ctx context.Context, id ident.GrantID) (oauth.Grant, error) 
 }
 
 // RotateGrant implements oauth.GrantStore.
-func (db *DB) RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, at time.Time) error {
-	o := newOp(qRotate, hashed(hash), micros(at), string(id), seq).locks(lockGrants, string(id))
+func (db *DB) RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, by riskstep.Snapshot, at time.Time) error {
+	o := newOp(qRotate, hashed(hash), micros(at), taken(by), string(id), seq).locks(lockGrants, string(id))
 	return db.must(ctx, "rotate grant", o, store.ErrStale)
 }
 
