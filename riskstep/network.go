@@ -9,6 +9,7 @@ import (
 // is no evidence of safety.
 type Network struct {
 	ASN       uint32       // of the autonomous system that announces it; 0 if unknown
+	Org       string       // who runs it, as the data names them, at most 64 bytes; "" if unknown
 	Prefix    netip.Prefix // the widest network around the address that the data says the same of; the zero Prefix if unknown
 	Hosting   bool         // of a data centre: programs live there, people seldom do
 	Anonymous bool         // a VPN, a proxy or a relay: the address says nothing of where the person is

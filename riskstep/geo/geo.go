@@ -10,13 +10,9 @@ package geo
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/oschwald/geoip2-golang/v2"
@@ -26,30 +22,22 @@ import (
 )
 
 const (
-	maxFile    = 512 << 20
-	checkEvery = 30 * time.Second // how often the file is looked at
-	unsaid     = 50               // km: how far off a point is taken to be where the file does not say
+	maxFile = 512 << 20
+	unsaid  = 50 // km: how far off a point is taken to be where the file does not say
 )
 
-// DB is a file that is read anew when it changes.
-type DB struct {
-	path string
-	now  func() time.Time
+var errNone = errors.New("geo: there is no data")
 
-	cur  atomic.Pointer[data]
-	next atomic.Int64 // when to look at the file again, in Unix nanoseconds
-	mu   sync.Mutex   // held by the one who looks
-}
+// DB is a file of places, of networks or of both.
+type DB struct{ file *watched[*data] }
 
-// data is one reading of the file.
+// data is what is read of a file.
 type data struct {
-	find   func(netip.Addr) (found, error)
-	cities bool // it has points, not only countries
-	typ    string
-	built  time.Time
-	mtime  time.Time
-	size   int64
-	failed error // why the latest change of the file could not be read; the reading before it stands
+	find     func(netip.Addr) (found, error)            // nil: it has no countries
+	cities   bool                                       // it has points, not only countries
+	networks func(netip.Addr) (riskstep.Network, error) // nil: it has no autonomous systems
+	typ      string
+	built    time.Time
 }
 
 // found is what a record says. A point is there as a whole or not at all; a radius of 0 is not said.
@@ -63,20 +51,45 @@ var _ riskstep.Locator = (*DB)(nil)
 
 // Open reads the file at path. An error for one that is no MaxMind DB, over 512 MiB, or has no country in it.
 func Open(path string, now func() time.Time) (*DB, error) {
-	d, err := load(path)
+	return open(path, now, func(d *data) error {
+		if d.find == nil {
+			return fmt.Errorf("a database of type %q has no countries", d.typ)
+		}
+		return nil
+	})
+}
+
+// OpenNetworks reads the file at path, as Open; an error for one that has no autonomous systems in it.
+func OpenNetworks(path string, now func() time.Time) (*DB, error) {
+	return open(path, now, func(d *data) error {
+		if d.networks == nil {
+			return fmt.Errorf("a database of type %q has no autonomous systems", d.typ)
+		}
+		return nil
+	})
+}
+
+func open(path string, now func() time.Time, check func(*data) error) (*DB, error) {
+	w, err := watch(path, maxFile, now, func(b []byte) (*data, error) {
+		d, err := parse(b)
+		if err != nil {
+			return nil, err
+		}
+		return d, check(d)
+	})
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{path: path, now: now}
-	db.cur.Store(d)
-	db.next.Store(now().Add(checkEvery).UnixNano())
-	return db, nil
+	return &DB{w}, nil
 }
 
 // Locate returns the country of ip, with its Spot where the file has one; the zero Place where it has no country.
 func (db *DB) Locate(ip netip.Addr) (riskstep.Place, error) {
-	db.refresh()
-	f, err := db.cur.Load().find(ip.Unmap().WithZone(""))
+	find := db.file.get().data.find
+	if find == nil {
+		return riskstep.Place{}, errNone
+	}
+	f, err := find(ip.Unmap().WithZone(""))
 	if err != nil {
 		return riskstep.Place{}, fmt.Errorf("geo: %w", err)
 	}
@@ -93,67 +106,33 @@ func (db *DB) Locate(ip netip.Addr) (riskstep.Place, error) {
 	return p, nil
 }
 
+// Network returns the network of ip, without the flags of any list.
+func (db *DB) Network(ip netip.Addr) (riskstep.Network, error) {
+	find := db.file.get().data.networks
+	if find == nil {
+		return riskstep.Network{}, errNone
+	}
+	n, err := find(ip.Unmap().WithZone(""))
+	if err != nil {
+		return riskstep.Network{}, fmt.Errorf("geo: %w", err)
+	}
+	return n, nil
+}
+
 // Age is how long ago the data was built.
-func (db *DB) Age() time.Duration { return db.now().Sub(db.cur.Load().built) }
+func (db *DB) Age() time.Duration { return db.file.now().Sub(db.file.cur.Load().data.built) }
 
 // Cities says whether the file has places, not countries only: distances need that.
-func (db *DB) Cities() bool { return db.cur.Load().cities }
+func (db *DB) Cities() bool { return db.file.cur.Load().data.cities }
+
+// Networks says whether the file has autonomous systems.
+func (db *DB) Networks() bool { return db.file.cur.Load().data.networks != nil }
 
 // Status tells operators what is in use: the database_type, when it was built, and why a newer file
 // could not be read.
 func (db *DB) Status() (typ string, built time.Time, err error) {
-	d := db.cur.Load()
-	return d.typ, d.built, d.failed
-}
-
-// refresh reads the file again if it changed. One caller does it, the others go on with what there is.
-func (db *DB) refresh() {
-	now := db.now()
-	if now.UnixNano() < db.next.Load() || !db.mu.TryLock() {
-		return
-	}
-	defer db.mu.Unlock()
-	db.next.Store(now.Add(checkEvery).UnixNano())
-	old := db.cur.Load()
-	st, err := os.Stat(db.path)
-	if err == nil && st.ModTime().Equal(old.mtime) && st.Size() == old.size {
-		return
-	}
-	d := old
-	if err == nil {
-		d, err = load(db.path)
-	}
-	if err != nil {
-		kept := *old
-		kept.failed = err
-		d = &kept
-	}
-	db.cur.Store(d)
-}
-
-func load(path string) (*data, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("geo: %w", err)
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("geo: %w", err)
-	}
-	if !st.Mode().IsRegular() || st.Size() > maxFile {
-		return nil, fmt.Errorf("geo: %s is no file of up to %d MiB", path, maxFile>>20)
-	}
-	b := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, fmt.Errorf("geo: %s: %w", path, err)
-	}
-	d, err := parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("geo: %s: %w", path, err)
-	}
-	d.mtime, d.size = st.ModTime(), st.Size()
-	return d, nil
+	r := db.file.cur.Load()
+	return r.data.typ, r.data.built, r.failed
 }
 
 // parse opens a database by what it says it is: types of MaxMind's by their nested records, others by the flat
@@ -170,10 +149,13 @@ func parse(b []byte) (*data, error) {
 	if err != nil && !isFlat {
 		return nil, err
 	}
+	if probeNetworks(raw) {
+		d.networks = func(ip netip.Addr) (riskstep.Network, error) { return readNetwork(raw.Lookup(ip)) }
+	}
 	read, most := readFlat, probeCountries
 	if !isFlat {
 		if _, err := rich.Country(netip.IPv4Unspecified()); errors.As(err, new(geoip2.InvalidMethodError)) {
-			return nil, fmt.Errorf("a database of type %q has no countries", d.typ)
+			return d, d.check()
 		}
 		read, most = readNested, probeCities // its type says that there are countries
 	}
@@ -183,10 +165,18 @@ func parse(b []byte) (*data, error) {
 	case isFlat && err != nil:
 		return nil, err
 	case isFlat && !countries:
-		return nil, fmt.Errorf("a database of type %q has no country_code", d.typ)
+		return d, d.check()
 	}
 	d.find = func(ip netip.Addr) (found, error) { return read(raw.Lookup(ip)) }
 	return d, nil
+}
+
+// check says what is wrong with a file in which nothing is known of an address.
+func (d *data) check() error {
+	if d.find == nil && d.networks == nil {
+		return fmt.Errorf("a database of type %q has neither countries nor autonomous systems", d.typ)
+	}
+	return nil
 }
 
 // How many networks are looked at before a file counts as one without countries, and how many more before one with

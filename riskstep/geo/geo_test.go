@@ -281,10 +281,15 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		db := &DB{now: func() time.Time { return t0 }}
-		db.cur.Store(d)
-		db.next.Store(t0.Add(time.Hour).UnixNano())
+		w := &watched[*data]{now: func() time.Time { return t0 }}
+		w.cur.Store(&reading[*data]{data: d})
+		w.next.Store(t0.Add(time.Hour).UnixNano())
+		db := &DB{w}
 		for _, ip := range []string{"192.0.2.1", "2001:db8::1", "255.255.255.255", "::"} {
+			n, err := db.Network(netip.MustParseAddr(ip))
+			if n.Known != (n.ASN != 0) || n.Known && !n.Prefix.Contains(netip.MustParseAddr(ip)) || err != nil && n.Known || len(n.Org) > maxOrg {
+				t.Fatalf("%s: %+v, %v", ip, n, err)
+			}
 			p, err := db.Locate(netip.MustParseAddr(ip))
 			if p.Known != (p.Country != "") || p.Known && !isCountry(p.Country) || err != nil && p.Known ||
 				p.Spot != (riskstep.Spot{}) && (!p.Known || p.Spot.Km < 10 || !(math.Abs(p.Spot.Lat) <= 90 && math.Abs(p.Spot.Lon) <= 180)) {
