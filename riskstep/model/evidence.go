@@ -64,8 +64,9 @@ type assessment struct {
 	found  [signals]finding
 }
 
-// habitWeight is for how many logins of the person's own the tenant's rate counts.
-const habitWeight = 5
+// habitWeight is for how many novelties of the person's own the tenant's rate counts: people differ in how often they do
+// something new by about as much as that rate itself.
+const habitWeight = 3
 
 // nu is the rate at which a level is new for this person: the tenant's, moved towards their own.
 func (a *assessment) nu(level int) float64 {
@@ -82,17 +83,25 @@ func (a *assessment) leastNu(level int) float64 {
 }
 
 func (b habit) towards(rate float64) float64 {
-	return (float64(b.new)/habitUnit + habitWeight*rate) / (float64(b.tried)/habitUnit + habitWeight)
+	return (float64(b.new)/habitUnit + habitWeight) / (float64(b.tried)/habitUnit + habitWeight/rate)
 }
 
 func (a *assessment) compared(level int) bool { return a.judged&(1<<level) != 0 }
 func (a *assessment) isNew(level int) bool    { return a.fresh&(1<<level) != 0 }
 
-// elsewhere is how much more likely than the tenant's public an attacker has a value: half of them look like that
-// public, half like anybody. any is the chance of the value among anybody, share among the public.
-func elsewhere(share, anybody float64) float64 {
-	return min(rarest, .5+.5*anybody/share)
+// elsewhere is how much more likely than the tenant's public an attacker has a value: some of them, alike, look like that
+// public, the others like anybody. anybody is the chance of the value there, share that among the public.
+func elsewhere(alike, share, anybody float64) float64 {
+	return min(rarest, alike+(1-alike)*anybody/share)
 }
+
+// How many attackers who imitate nothing look like the tenant's public: proxies are in the countries of everybody, but
+// with the same large providers and browsers.
+const (
+	alikeCountry = .25
+	alikeASN     = .5
+	alikeFamily  = .5
+)
 
 // rarest bounds what it counts that a value is rare.
 const rarest = 10

@@ -28,7 +28,7 @@ func (a *assessment) agentChain(family, exact int) (f finding) {
 		return f
 	}
 	share := a.tables.familyShare(&a.match)
-	more := elsewhere(share, anyFamily)
+	more := elsewhere(alikeFamily, share, anyFamily)
 	if a.same[family] == 0 {
 		x := against(more, a.nu(family))
 		return finding{evidence{x, x, 0, 0}, "new browser", NewAgent}

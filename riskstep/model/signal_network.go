@@ -47,17 +47,17 @@ func (f *finding) step(o finding) {
 func (a *assessment) firstNetwork() finding {
 	f := finding{level: "first network"}
 	if c := countryOf(a.login.Net.Country); c != [2]byte{} {
-		f.evidence[naive] = against(elsewhere(a.tables.countryShare(c), anyCountry), 1)
+		f.evidence[naive] = against(elsewhere(alikeCountry, a.tables.countryShare(c), anyCountry), 1)
 	}
 	if a.login.Net.ASN != 0 {
-		f.evidence[vpn] = against(elsewhere(a.tables.asnShare(a.login), anyASN), 1)
+		f.evidence[vpn] = against(elsewhere(alikeASN, a.tables.asnShare(a.login), anyASN), 1)
 		f.evidence[naive] = min(f.evidence[naive]+f.evidence[vpn], lnUnknown)
 	}
 	return f
 }
 
 func (a *assessment) countryStep(limit float64) (f finding) {
-	more := elsewhere(a.tables.countryShare(countryOf(a.login.Net.Country)), anyCountry)
+	more := elsewhere(alikeCountry, a.tables.countryShare(countryOf(a.login.Net.Country)), anyCountry)
 	if a.isNew(lCountry) {
 		f.evidence[naive] = min(against(more, a.nu(lCountry)), limit)
 		f.novel, f.level = NewCountry|NewASN|NewNetwork|NewAddress, "new country"
@@ -70,7 +70,7 @@ func (a *assessment) countryStep(limit float64) (f finding) {
 
 func (a *assessment) asnStep(limit float64) (f finding) {
 	share := a.tables.asnShare(a.login)
-	more := elsewhere(share, anyASN)
+	more := elsewhere(alikeASN, share, anyASN)
 	x := 0.
 	if a.isNew(lASN) {
 		x = min(against(more, a.nu(lASN)), limit)

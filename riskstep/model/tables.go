@@ -188,7 +188,7 @@ const smooth = 20 * strongUnits
 
 // anyCountry, anyASN and anyFamily are the chances of one value where all are alike.
 const (
-	anyCountry = 1. / 50
+	anyCountry = 1. / 30
 	anyASN     = 1. / 50
 	anyFamily  = 1. / 20
 )

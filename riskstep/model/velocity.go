@@ -216,9 +216,12 @@ func (t tally) ratio(prior, weight float64) float64 {
 	return (float64(t.fails) + prior*weight) / (float64(t.attempts) + weight)
 }
 
-// excess is ln of how much more often than usual attempts fail.
+// quiet is how many times as often as usual attempts may fail before it says anything.
+const quiet = 1.5
+
+// excess is ln of how much more often than usual attempts fail, beyond what is chance.
 func (t *tally) excess(now int64, base, weight float64) float64 {
-	return max(0, math.Log(t.faded(now, waveLife).ratio(base, weight)/base))
+	return max(0, math.Log(t.faded(now, waveLife).ratio(base, weight)/base/quiet))
 }
 
 // spread is how much failures look like those of one who tries many accounts, from 0 to 1: one person who fails ten times fails
