@@ -21,7 +21,7 @@ type Network struct {
 // Networks finds networks; riskstep/geo is one. Nil where none is configured.
 type Networks interface {
 	// Network returns the network of ip; one that is not Known where the data does not have it, with the flags of the
-	// lists all the same; an error where there is no data, or none that can be relied on.
+	// lists all the same; an error where the data cannot be relied on.
 	Network(ip netip.Addr) (Network, error)
 	// Age is how old the data is.
 	Age() time.Duration
