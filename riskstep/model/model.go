@@ -11,7 +11,7 @@ type Model struct {
 
 // Default returns the model that is shipped.
 func Default() *Model {
-	return &Model{mixture: evidence{math.Log(.85), math.Log(.10), math.Log(.04), math.Log(.01)}, scale: .745, shift: -1.4}
+	return &Model{mixture: evidence{math.Log(.85), math.Log(.10), math.Log(.04), math.Log(.01)}, scale: .745, shift: -2.1}
 }
 
 // Calibrated returns the model with another calibration: ln(P/(1-P)) = scale·L + shift. A scale that is not positive is
