@@ -1,6 +1,10 @@
 package policy
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // Source is where the thresholds come from.
 type Source string
@@ -44,7 +48,41 @@ func DefaultConfig() Config {
 
 // Build returns the Policy of c, with rules (those of RulesFile, which the caller reads) beside the default ones. An error
 // names what is wrong.
-func (c Config) Build(rules ...Rule) (*Policy, error) { return nil, errors.New("policy: not built") }
-
-// DefaultRules are the rules of DefaultConfig.
-func DefaultRules() []Rule { return nil }
+func (c Config) Build(rules ...Rule) (*Policy, error) {
+	p := &Policy{source: Source(c.Source), sensitive: slices.Clone(c.Sensitive), budget: NewBudget(c.Budget)}
+	switch c.Mode {
+	case "enforce":
+	case "shadow":
+		p.shadow = true
+	default:
+		return nil, fmt.Errorf("policy: mode %.32q is neither enforce nor shadow", c.Mode)
+	}
+	if !(c.Budget >= minShare && c.Budget <= maxShare) {
+		return nil, fmt.Errorf("policy: a budget is between %g and %g", minShare, maxShare)
+	}
+	for _, s := range c.Sensitive {
+		if !validScope(s) {
+			return nil, fmt.Errorf("policy: sensitive scope %.64q is none", s)
+		}
+	}
+	switch p.source {
+	case ByThresholds, ByBudget:
+		p.fixed = c.Thresholds
+	case ByCosts:
+		k := c.Costs
+		if !(k.Takeover > 0) || !(k.Efficacy > 0) {
+			return nil, errors.New("policy: costs need a takeover and an efficacy above 0")
+		}
+		p.fixed = FromCosts(k.Friction, k.Takeover, k.Lockout, k.Efficacy)
+	default:
+		return nil, fmt.Errorf("policy: source %.32q is none of thresholds, budget, costs", c.Source)
+	}
+	if t := p.fixed; !(t.StepUp >= 0 && t.StepUp <= 1 && t.Deny > 0 && t.Deny <= 1) {
+		return nil, fmt.Errorf("policy: thresholds of %g and %g: both are at most 1, and that of deny is above 0", t.StepUp, t.Deny)
+	}
+	off := map[string]bool{ruleNewCountry: !c.NewCountry, ruleNewDevice: !c.NewDevice, ruleAbroad: !c.Abroad}
+	all := slices.DeleteFunc(DefaultRules(), func(r Rule) bool { return off[r.Name] })
+	var err error
+	p.set, err = Compile(append(all, rules...), c.Sensitive...)
+	return p, err
+}

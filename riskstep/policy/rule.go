@@ -43,7 +43,9 @@ func (a *Action) UnmarshalText(text []byte) error {
 }
 
 // weight orders actions by how strict they are.
-func (a Action) weight() int { return [...]int{Deny: 3, Allow: 0, Narrow: 1, StepUp: 2, Revoke: 4}[min(a, Revoke)] }
+func (a Action) weight() int {
+	return [...]int{Deny: 3, Allow: 0, Narrow: 1, StepUp: 2, Revoke: 4}[min(a, Revoke)]
+}
 
 // Rule says what follows when something is so. Empty Clients, Scopes and Moments mean all; Scopes means that one of them is
 // asked for or held.
@@ -59,7 +61,7 @@ type Rule struct {
 }
 
 // Test is a case that stands beside its rule and runs whenever the rule is compiled: the rule alone, over Facts that are zero
-// but for these, the shipped Limits, and the Level that belongs to P.
+// but for these, the shipped Limits, the Level that belongs to P, and the first of the rule's Moments.
 type Test struct {
 	Name  string         `yaml:"name" json:"name"`
 	Facts map[string]any `yaml:"facts" json:"facts"` // as in the JSON of Facts
@@ -71,6 +73,7 @@ type Outcome struct {
 	Action   Action          `json:"action"`
 	Required ident.Assurance `json:"required,omitempty"` // at StepUp
 	MaxAge   time.Duration   `json:"max_age,omitempty"`  // at StepUp: of the proof; 0 for any
+	Fresh    bool            `json:"fresh,omitempty"`    // at StepUp: what is held does not count, however young (max_age 0 of RFC 9470 §4)
 	Narrow   []string        `json:"narrow,omitempty"`   // scopes to do without, in order; with StepUp until it is done
 	Rule     string          `json:"rule,omitempty"`     // the one that decided; "" for a plain Allow
 	Shadow   []Outcome       `json:"shadow,omitempty"`   // of rules in shadow; none of them is Allow
