@@ -154,6 +154,9 @@ func (e *Engine) locate(ip netip.Addr) (Place, State) {
 		return Place{}, e.o.NoGeo
 	}
 	p, err := e.o.Geo.Locate(ip)
+	if err == nil && p.Local { // nothing is routed from there
+		return p, Absent
+	}
 	if err != nil || !p.Known || len(p.Country) != 2 || e.o.MaxGeoAge > 0 && e.o.Geo.Age() > e.o.MaxGeoAge {
 		return Place{}, Unknown
 	}

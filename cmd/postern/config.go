@@ -140,10 +140,16 @@ type MailConfig struct {
 	From     string `yaml:"from" doc:"The sender, for example Example ID <no-reply@example.com>."`
 }
 
-// GeoConfig is the MMDB file.
+// GeoConfig is what is known of addresses: MMDB files, lists, and the table in the binary.
 type GeoConfig struct {
-	File   string   `yaml:"file" doc:"MMDB file with countries (GeoLite2-City, GeoLite2-Country, DB-IP and the like). From one with cities people also see how far away their sessions are. Empty: the country is unknown, which never counts as safe."`
-	MaxAge Duration `yaml:"max_age" min:"24h" doc:"Older than this the file counts as out of date; 'postern doctor' and readiness details say so."`
+	File          string   `yaml:"file" doc:"MMDB file with countries (GeoLite2-City, GeoLite2-Country, DB-IP and the like). From one with cities people also see how far away their sessions are. It wins over the table in the binary."`
+	ASNFile       string   `yaml:"asn_file" doc:"MMDB file with autonomous systems (GeoLite2-ASN, DB-IP ASN and the like), unless geo.file has them. It wins over the table in the binary."`
+	HostingFile   string   `yaml:"hosting_file" doc:"List of data centres: addresses, networks in CIDR form, ranges, and autonomous systems (AS64500), one a line. It adds to the large ones that the binary knows. Read again when it changes, as every list."`
+	AnonymousFile string   `yaml:"anonymous_file" doc:"List of VPNs, proxies and relays."`
+	TorFile       string   `yaml:"tor_file" doc:"List of the exits of Tor."`
+	MobileFile    string   `yaml:"mobile_file" doc:"List of mobile carriers."`
+	Embedded      bool     `yaml:"embedded" doc:"Use the table of countries and autonomous systems in the binary where no file has them. After 400 days it counts as unknown."`
+	MaxAge        Duration `yaml:"max_age" min:"24h" doc:"Older than this an MMDB file counts as unknown; 'postern doctor' says so."`
 	NoData string   `yaml:"no_data" enum:"absent,unknown" doc:"What an address counts as where there is no data at all: absent asks nothing, unknown insists on a second factor."`
 }
 
@@ -246,7 +252,7 @@ func Defaults() Config {
 		Passkeys:   PasskeysConfig{Enabled: true, Attestation: "none"},
 		Recovery:   RecoveryConfig{Enabled: true, Cooldown: Duration(day)},
 		Mail:       MailConfig{Port: 587, Security: "starttls"},
-		Geo:        GeoConfig{MaxAge: Duration(45 * day), NoData: "absent"},
+		Geo:        GeoConfig{Embedded: true, MaxAge: Duration(45 * day), NoData: "absent"},
 		Risk:       policy.DefaultConfig(),
 		Sessions: SessionsConfig{
 			AAL1: life(8*time.Hour, day), AAL2: life(time.Hour, day), PHR: life(time.Hour, day), PHRH: life(15*time.Minute, 12*time.Hour),

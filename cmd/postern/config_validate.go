@@ -238,7 +238,8 @@ func (c *sourced) checkRegistration(bad badFunc) {
 func (c *sourced) checkFiles(bad badFunc) {
 	for _, f := range [][2]string{
 		{"listen.tls.cert_file", c.Listen.TLS.CertFile}, {"listen.tls.key_file", c.Listen.TLS.KeyFile},
-		{"password.blocklist_file", c.Password.BlocklistFile}, {"geo.file", c.Geo.File}, {"risk.rules_file", c.Risk.RulesFile}, {"approvers.attestation_roots", c.Approvers.Roots},
+		{"password.blocklist_file", c.Password.BlocklistFile}, {"geo.file", c.Geo.File}, {"geo.asn_file", c.Geo.ASNFile},
+		{"geo.hosting_file", c.Geo.HostingFile}, {"geo.anonymous_file", c.Geo.AnonymousFile}, {"geo.tor_file", c.Geo.TorFile}, {"geo.mobile_file", c.Geo.MobileFile}, {"risk.rules_file", c.Risk.RulesFile}, {"approvers.attestation_roots", c.Approvers.Roots},
 		{"password.breach_file", c.Password.BreachFile}, {"passkeys.metadata_file", c.Passkeys.MetadataFile}, {"passkeys.metadata_root", c.Passkeys.MetadataRoot},
 	} {
 		where, file := f[0], f[1]

@@ -147,7 +147,7 @@ func (d *dev) configure() error {
 	d.cfg = Defaults()
 	d.cfg.Issuer, d.base = origin(d.public), origin(d.wallet)
 	if d.cmd.Geo != "" {
-		d.cfg.Geo = GeoConfig{File: d.cmd.Geo}                     // of any age
+		d.cfg.Geo.File, d.cfg.Geo.MaxAge = d.cmd.Geo, 0            // of any age
 		d.cfg.Proxies.Trusted = []string{"127.0.0.0/8", "::1/128"} // so that somebody on this machine can be anywhere
 	}
 	d.cfg.Database.DSN, d.cfg.Database.Migrate = ":memory:", true

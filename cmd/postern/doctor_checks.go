@@ -14,7 +14,6 @@ import (
 
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/oauth"
-	"github.com/postern-id/postern/riskstep/geo"
 )
 
 const soon = 14 * day // before a certificate expires
@@ -59,28 +58,6 @@ func (d *diagnosis) decisions(cfg Config) {
 	if cfg.Backchannel.Decisions {
 		d.add("backchannel", doubtful, "backchannel.decisions is on: a program can approve in the place of people", "switch it off where accounts are real")
 	}
-}
-
-func (d *diagnosis) geo(cfg Config) {
-	if cfg.Geo.File == "" {
-		d.add("geo", doubtful, "no geo.file: where an address is, is unknown", "set one to detect sign-ins from a new country")
-		return
-	}
-	db, err := geo.Open(cfg.Geo.File, clock)
-	if err != nil {
-		d.add("geo", broken, trimPackage(err), "use an MMDB file with countries")
-		return
-	}
-	typ, built, _ := db.Status()
-	if db.Age() > cfg.Geo.MaxAge.D() {
-		d.add("geo", broken, fmt.Sprintf("%s of %s is older than geo.max_age (%s), so every country counts as unknown", typ, date(built), cfg.Geo.MaxAge), "get a newer file")
-		return
-	}
-	has := "countries only, so that nobody is told how far away a session is"
-	if db.Cities() {
-		has = "countries and places"
-	}
-	d.add("geo", healthy, typ+" of "+date(built)+": "+has, "")
 }
 
 // disk looks after the SQLite file: room to grow, and nobody else reading it.

@@ -219,8 +219,11 @@ func (s *server) management() *management {
 		}
 		return oldest.Seconds()
 	})
-	if h.places != nil {
-		h.metrics.gauge("postern_geo_age_seconds", "Age of the geo database.", func() float64 { return h.places.Age().Seconds() })
+	if p := h.atlas.Places(); p != nil {
+		h.metrics.gauge("postern_geo_age_seconds", "Age of the data of where addresses are.", func() float64 { return p.Age().Seconds() })
+	}
+	if n := h.atlas.Networks(); n != nil {
+		h.metrics.gauge("postern_geo_networks_age_seconds", "Age of the data of whose addresses are.", func() float64 { return n.Age().Seconds() })
 	}
 	return &management{checks: checks, metrics: h.metrics.handler()}
 }

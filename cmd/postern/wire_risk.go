@@ -35,16 +35,14 @@ func (h *house) theRisk(ctx context.Context) (*riskstep.Engine, error) {
 		return nil, fmt.Errorf("risk: %w", err)
 	}
 	o := riskstep.Options{Store: h.db, Audit: journal, Counters: h.counters(), Now: clock, Policy: rulebook,
-		HashKey: func() [][]byte { return sealer.Derive(deriveRisk) }, NoGeo: riskstep.Absent, MaxGeoAge: h.cfg.Geo.MaxAge.D()}
+		HashKey: func() [][]byte { return sealer.Derive(deriveRisk) }, NoGeo: riskstep.Absent}
 	if h.cfg.Geo.NoData == "unknown" {
 		o.NoGeo = riskstep.Unknown
 	}
-	if h.cfg.Geo.File != "" {
-		if h.places, err = geo.Open(h.cfg.Geo.File, clock); err != nil {
-			return nil, fmt.Errorf("geo.file: %w", err)
-		}
-		o.Geo = h.places
+	if h.atlas, err = geo.New(h.cfg.Geo.options()); err != nil {
+		return nil, err
 	}
+	o.Geo, o.Networks = h.atlas.Places(), h.atlas.Networks()
 	h.risk, err = riskstep.New(o)
 	return h.risk, err
 }

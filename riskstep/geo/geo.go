@@ -257,3 +257,15 @@ func number(v any) *float64 {
 func isCountry(s string) bool {
 	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && 'A' <= s[1] && s[1] <= 'Z'
 }
+
+// Credit is what is to be said with data of a type, with a blank before it; "" where its licence asks for nothing that is
+// known here.
+func Credit(typ string) string {
+	switch typ = strings.ToLower(typ); {
+	case strings.Contains(typ, "dbip") || strings.Contains(typ, "db-ip"):
+		return " (IP Geolocation by DB-IP, https://db-ip.com, CC BY 4.0)"
+	case strings.Contains(typ, "geolite2"):
+		return " (GeoLite Data created by MaxMind, https://www.maxmind.com)"
+	}
+	return ""
+}
