@@ -67,7 +67,7 @@ type house struct {
 	notices *notify.Service
 	dev     bool    // what would be mailed is shown instead
 	pseudo  int     // by how many percent dev makes the texts of pages longer
-	places  *geo.DB // nil where no file is configured
+	atlas   *geo.Atlas
 }
 
 // openHouse connects to the database and to Redis. The error is coded exitUnreachable where one does not answer.
