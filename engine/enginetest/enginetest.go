@@ -49,6 +49,7 @@ type Engine interface {
 	oauth.RegistryStore
 	oauth.LogoutStore
 	oauth.DeliveryStore
+	oauth.RevocationStore
 }
 
 // Run examines a complete engine. open is called once for every part: it returns an empty engine that tells
@@ -66,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Engine) {
 	}{
 		{"Audit", auditParts}, {"Keys", keyParts}, {"Users", userParts}, {"Factors", factorParts}, {"Risk", riskParts},
 		{"Sessions", sessionParts}, {"Grants", grantParts}, {"Consents", consentParts},
-		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Mail", mailParts}, {"Logout", logoutParts}, {"Deliveries", deliveryParts},
+		{"Registry", registryParts}, {"Revocation", revocationParts}, {"Log", logParts}, {"Mail", mailParts}, {"Logout", logoutParts}, {"Deliveries", deliveryParts},
 		{"Approvers", approverParts}, {"Device keys", deviceKeyParts},
 	} {
 		t.Run(section.name, func(t *testing.T) { sit(t, open, section.parts) })

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/postern-id/postern/oauth"
 )
 
 // faultEnv names the fault that the candidate of TestExam has; unset: none.
@@ -49,7 +51,7 @@ func TestExamCatches(t *testing.T) {
 // faults lists what the reference can do wrong: every name that its sources ask for.
 func faults(t *testing.T) []string {
 	var names []string
-	for _, file := range []string{"reference_test.go", "reference_people_test.go", "reference_factors_test.go", "reference_approvers_test.go", "reference_devicekeys_test.go", "reference_mail_test.go", "reference_oauth_test.go", "reference_logout_test.go", "reference_delivery_test.go"} {
+	for _, file := range []string{"reference_test.go", "reference_people_test.go", "reference_factors_test.go", "reference_approvers_test.go", "reference_devicekeys_test.go", "reference_mail_test.go", "reference_oauth_test.go", "reference_logout_test.go", "reference_delivery_test.go", "reference_revocations_test.go"} {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -57,6 +59,9 @@ func faults(t *testing.T) []string {
 		for _, m := range regexp.MustCompile(`m\.(?:has|gap)\("([^"]+)"\)`).FindAllStringSubmatch(string(src), -1) {
 			names = append(names, m[1])
 		}
+	}
+	for _, kind := range []string{oauth.EndedSession, oauth.RevokedGrant, oauth.DeletedClient, oauth.LimitedSession} {
+		names = append(names, "the log has no "+kind)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

@@ -86,7 +86,7 @@ func (m *reference) RevokeGrant(_ context.Context, id ident.GrantID, at time.Tim
 	if _, ok := m.grants[id]; !ok {
 		return false, store.ErrNotFound
 	}
-	return m.revoke(at, why, func(g oauth.Grant) bool { return g.ID == id }) > 0, nil
+	return m.revoke(at, why, true, func(g oauth.Grant) bool { return g.ID == id }) > 0, nil
 }
 
 func (m *reference) GrantsOf(_ context.Context, user ident.UserID, client ident.ClientID, now time.Time) (out []oauth.Grant, _ error) {
@@ -136,7 +136,7 @@ func (m *reference) WithdrawConsent(_ context.Context, user ident.UserID, client
 	delete(m.consents, k)
 	n := 0
 	if !m.has("WithdrawConsent leaves the grants") {
-		n = m.revoke(at, "withdrawn", func(g oauth.Grant) bool {
+		n = m.revoke(at, "withdrawn", !m.has("WithdrawConsent logs nothing"), func(g oauth.Grant) bool {
 			return g.User == user && (g.Client == client || m.has("WithdrawConsent revokes every client's grants"))
 		})
 	}
@@ -208,8 +208,9 @@ func (m *reference) DeleteClient(_ context.Context, id string, at time.Time) err
 		return store.ErrNotFound
 	}
 	delete(m.clients, id)
+	m.append(oauth.DeletedClient, id, at, nil)
 	if !m.has("DeleteClient leaves the grants") {
-		m.revoke(at, "client deleted", func(g oauth.Grant) bool { return string(g.Client) == id })
+		m.revoke(at, "client deleted", false, func(g oauth.Grant) bool { return string(g.Client) == id })
 	}
 	if !m.has("DeleteClient leaves the consents") {
 		maps.DeleteFunc(m.consents, func(k consentKey, _ oauth.Consent) bool { return string(k.client) == id })

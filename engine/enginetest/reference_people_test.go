@@ -99,6 +99,9 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		return store.ErrNotFound
 	}
 	delete(m.users, id)
+	if !m.has("DeleteUser logs nothing") {
+		m.logDeletion(id)
+	}
 	if m.has("DeleteUser removes grants before sessions") { // in two transactions
 		maps.DeleteFunc(m.grants, func(_ ident.GrantID, g oauth.Grant) bool { return g.User == id })
 		m.gap("DeleteUser removes grants before sessions")
@@ -121,6 +124,20 @@ func (m *reference) DeleteUser(_ context.Context, id ident.UserID) error {
 		return k.user == id && !m.has("DeleteUser leaves the consents")
 	})
 	return nil
+}
+
+// logDeletion writes what ends with a person to the log.
+func (m *reference) logDeletion(id ident.UserID) {
+	for _, s := range m.sessions {
+		if s.User == id && s.EndedAt.IsZero() {
+			m.append(oauth.EndedSession, string(s.ID), m.now(), nil)
+		}
+	}
+	for _, g := range m.grants {
+		if g.User == id && g.Session == "" && g.RevokedAt.IsZero() {
+			m.append(oauth.RevokedGrant, string(g.ID), m.now(), nil)
+		}
+	}
 }
 
 // --- riskstep.Store
@@ -213,7 +230,7 @@ func (m *reference) UpdateSession(_ context.Context, s sessions.Session) error {
 	return nil
 }
 
-func (m *reference) LimitSession(_ context.Context, id ident.SessionID, limited []string, _ time.Time) (bool, error) {
+func (m *reference) LimitSession(_ context.Context, id ident.SessionID, limited []string, at time.Time) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, ok := m.sessions[id]
@@ -237,15 +254,21 @@ func (m *reference) LimitSession(_ context.Context, id ident.SessionID, limited 
 	s.Limited = limited
 	s.Version++
 	m.sessions[id] = s
+	if len(limited) > 0 || !m.has("the log has no end of a limit") {
+		m.append(oauth.LimitedSession, string(id), at, limited)
+	}
 	return true, nil
 }
 
-// revoke revokes the live grants that which names.
-func (m *reference) revoke(at time.Time, why string, which func(oauth.Grant) bool) (n int) {
+// revoke revokes the live grants that which names, and writes that to the log where nothing else says so.
+func (m *reference) revoke(at time.Time, why string, logs bool, which func(oauth.Grant) bool) (n int) {
 	for id, g := range m.grants {
 		if which(g) && (g.RevokedAt.IsZero() || m.has("a second revocation replaces the first")) {
 			g.RevokedAt, g.RevokeWhy = m.micros(at), why
 			m.grants[id] = g
+			if logs {
+				m.append(oauth.RevokedGrant, string(id), at, nil)
+			}
 			n++
 		}
 	}
@@ -266,13 +289,14 @@ func (m *reference) EndSession(_ context.Context, id ident.SessionID, at time.Ti
 		return m.has("EndSession always says yes"), nil
 	}
 	if m.has("EndSession revokes before it ends") { // in two transactions
-		m.revoke(at, reason, func(g oauth.Grant) bool { return g.Session == id })
+		m.revoke(at, reason, false, func(g oauth.Grant) bool { return g.Session == id })
 		m.gap("EndSession revokes before it ends")
 	}
 	s.EndedAt, s.EndReason = m.micros(at), reason
 	s.Version++
 	m.sessions[id] = s
-	m.revoke(at, reason, func(g oauth.Grant) bool {
+	m.append(oauth.EndedSession, string(id), at, nil)
+	m.revoke(at, reason, false, func(g oauth.Grant) bool {
 		return g.Session == id && !m.has("EndSession leaves the grants") && !m.has("EndSession revokes before it ends") &&
 			!(g.Offline && m.has("EndSession spares offline grants"))
 	})
@@ -296,18 +320,21 @@ func (m *reference) EndSessionsOf(_ context.Context, user ident.UserID, keep ide
 		s.Version++
 		m.sessions[id] = s
 		out = append(out, id)
+		if !m.has("EndSessionsOf logs nothing") {
+			m.append(oauth.EndedSession, string(id), at, nil)
+		}
 		if !m.has("EndSessionsOf leaves the grants") {
-			m.revoke(at, reason, func(g oauth.Grant) bool { return g.Session == id })
+			m.revoke(at, reason, false, func(g oauth.Grant) bool { return g.Session == id })
 		}
 		if !m.has("EndSessionsOf tells no client") {
 			m.tell(s)
 		}
 	}
 	if keep == "" && !m.has("EndSessionsOf spares grants of no session") && !m.has("EndSessionsOf leaves the grants") {
-		m.revoke(at, reason, func(g oauth.Grant) bool { return g.User == user })
+		m.revoke(at, reason, !m.has("EndSessionsOf logs no grants"), func(g oauth.Grant) bool { return g.User == user })
 	}
 	if m.has("EndSessionsOf revokes all even where one is kept") {
-		m.revoke(at, reason, func(g oauth.Grant) bool { return g.User == user && g.Session != keep })
+		m.revoke(at, reason, false, func(g oauth.Grant) bool { return g.User == user && g.Session != keep })
 	}
 	return out, nil
 }

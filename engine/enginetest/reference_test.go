@@ -51,6 +51,8 @@ type reference struct {
 	mails     []notify.Record
 	once      map[string]time.Time
 	outboxes  map[oauth.DeliveryKind][]oauth.Delivery
+	log       []oauth.Revocation
+	logged    int64
 }
 
 type counted struct {

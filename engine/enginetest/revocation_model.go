@@ -24,6 +24,7 @@ type world struct {
 	walks    []walk // the same person with two clients
 	sessions []sessions.Session
 	grants   []oauth.Grant
+	log      int64 // where it was when the history began
 }
 
 // endSession ends session i and revokes what derives from it.
@@ -51,7 +52,7 @@ func revocationModel(r *room[Engine]) {
 	rapid.Check(r.T, func(t *rapid.T) {
 		w := walk{user: newUser(r), client: newClient(r)}
 		must(t, r.e.PutUser(r.ctx, w.user))
-		m := &world{walks: []walk{w, {user: w.user, client: second}}}
+		m := &world{walks: []walk{w, {user: w.user, client: second}}, log: get(r.e.LatestRevocation(r.ctx))(t)}
 		t.Repeat(m.actions(r))
 	})
 }
@@ -66,6 +67,7 @@ func (m *world) actions(r *room[Engine]) map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"sign in": func(t *rapid.T) {
 			s := m.walks[0].newSession(r)
+			s.Limited = nil
 			must(t, r.e.InsertSession(r.ctx, s))
 			m.sessions = append(m.sessions, s)
 		},
@@ -80,6 +82,16 @@ func (m *world) actions(r *room[Engine]) map[string]func(*rapid.T) {
 			}
 			must(t, err)
 			m.sessions[i].Version++
+		},
+		"limit": func(t *rapid.T) {
+			i := some(t, "session", len(m.sessions))
+			limited := rapid.SampledFrom([][]string{nil, {"a b"}, {"a b", "zoë"}, {"openid"}}).Draw(t, "limited")
+			changes := m.sessions[i].EndedAt.IsZero() && !slices.Equal(m.sessions[i].Limited, limited)
+			same(t, "LimitSession", get(r.e.LimitSession(r.ctx, m.sessions[i].ID, limited, r.clock.now()))(t), changes)
+			if changes {
+				m.sessions[i].Limited = limited
+				m.sessions[i].Version++
+			}
 		},
 		"sign out": func(t *rapid.T) {
 			i := some(t, "session", len(m.sessions))
@@ -157,15 +169,20 @@ func (m *world) actions(r *room[Engine]) map[string]func(*rapid.T) {
 
 // check compares the engine with the model.
 func (m *world) check(t *rapid.T, r *room[Engine]) {
+	limits := map[ident.SessionID][]string{}
 	for _, s := range m.sessions {
 		got := get(r.e.Session(r.ctx, s.ID))(t)
 		same(t, "EndedAt of a session", got.EndedAt, s.EndedAt)
+		same(t, "Limited of a session", got.Limited, s.Limited)
+		limits[s.ID] = s.Limited
 	}
+	m.checkLog(t, r)
 	var live []ident.GrantID
 	for _, g := range m.grants {
 		got := get(r.e.Grant(r.ctx, g.ID))(t)
 		same(t, "RevokedAt of a grant", got.RevokedAt, g.RevokedAt)
 		same(t, "RefreshSeq of a grant", got.RefreshSeq, g.RefreshSeq)
+		same(t, "Limited of a grant", got.Limited, limits[g.Session])
 		if m.ended(g.Session) && (got.RevokedAt.IsZero() || !got.SessionEnds.IsZero()) {
 			t.Fatalf("a grant of an ended session reads as live: revoked %v, session ends %v", got.RevokedAt, got.SessionEnds)
 		}
@@ -180,4 +197,27 @@ func (m *world) check(t *rapid.T, r *room[Engine]) {
 	slices.Sort(got)
 	slices.Sort(live)
 	same(t, "the live grants", got, live)
+}
+
+// checkLog demands that whoever has only tokens and the log knows as much: a token is dead if and only if the log says so
+// of its session or its grant, and does without what the log said last of its session.
+func (m *world) checkLog(t *rapid.T, r *room[Engine]) {
+	list, _, err := r.e.Revocations(r.ctx, m.log, r.clock.now(), 10_000)
+	must(t, err)
+	over, limits := map[string]bool{}, map[string][]string{}
+	for _, e := range list {
+		if e.Kind == oauth.LimitedSession {
+			limits[e.ID] = e.Scope
+			continue
+		}
+		over[e.Kind+" "+e.ID] = true
+	}
+	for _, s := range m.sessions {
+		same(t, "whether the log knows the end of a session", over["session "+string(s.ID)], !s.EndedAt.IsZero())
+		same(t, "what the log says a session does without", limits[string(s.ID)], s.Limited)
+	}
+	for _, g := range m.grants {
+		known := over["grant "+string(g.ID)] || g.Session != "" && over["session "+string(g.Session)]
+		same(t, "whether the log knows the end of a grant", known, !g.RevokedAt.IsZero())
+	}
 }

@@ -86,7 +86,8 @@ func (db *DB) RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash
 
 // RevokeGrant implements oauth.GrantStore.
 func (db *DB) RevokeGrant(ctx context.Context, id ident.GrantID, at time.Time, why string) (bool, error) {
-	n, err := db.change(ctx, "revoke grant", newOp(qRevoke, micros(at), why, string(id)).locks(lockGrants, string(id)))
+	o := newOp(qRevoke, micros(at), why, string(id)).log(qLogGrant, micros(at), db.outlived(at), string(id))
+	n, err := db.change(ctx, "revoke grant", o.locks(lockGrants, string(id)))
 	if err != nil || n > 0 {
 		return n > 0, err
 	}

@@ -65,6 +65,7 @@ type op struct {
 	lock  lock
 	solo  bool   // may break a constraint: never shares a transaction
 	long  bool   // reads many rows
+	logs  bool   // writes to the log of revocations
 	reset func() // before each attempt, where each appends
 	err   error  // a row could not be decoded
 

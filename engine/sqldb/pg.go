@@ -160,6 +160,9 @@ func (p *pgConn) attempt(ops []*op) error {
 	if err := p.ready(ctx); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(ops, func(o *op) bool { return o.logs }) {
+		ops = append([]*op{newOp(qLogTurn, logTurn)}, ops...)
+	}
 	if err := p.prepare(ctx, ops); err != nil {
 		return err
 	}

@@ -66,7 +66,8 @@ func (db *DB) PutConsent(ctx context.Context, c oauth.Consent) error {
 // WithdrawConsent implements oauth.ConsentStore.
 func (db *DB) WithdrawConsent(ctx context.Context, user ident.UserID, client ident.ClientID, at time.Time) error {
 	o := newOp(qRevokeOfConsent, micros(at), string(user), string(client)).
-		then(qDeleteConsent, string(user), string(client)).locks(lockGrants, "")
+		then(qDeleteConsent, string(user), string(client)).
+		log(qLogConsent, micros(at), db.outlived(at), string(user), string(client)).locks(lockGrants, "")
 	n, err := db.change(ctx, "withdraw consent", o)
 	if err == nil && n+o.steps[1].n == 0 {
 		err = fmt.Errorf("sqldb: withdraw consent: %w", store.ErrNotFound)
@@ -126,7 +127,7 @@ func (db *DB) putDocument(ctx context.Context, kind string, d oauth.Document, pu
 
 // DeleteClient implements oauth.RegistryStore.
 func (db *DB) DeleteClient(ctx context.Context, id string, at time.Time) error {
-	o := newOp(qRegistryNextIf, client, id).then(qDeleteDocument, client, id).
+	o := newOp(qRegistryNextIf, client, id).log(qLogClient, micros(at), db.outlived(at), id).then(qDeleteDocument, client, id).
 		then(qRevokeOfClient, micros(at), id).then(qDeleteClientConsents, id).locks(lockRegistry, "")
 	return db.must(ctx, "delete client", o, store.ErrNotFound)
 }

@@ -132,7 +132,8 @@ func (db *DB) UpdateSession(ctx context.Context, s sessions.Session) error {
 func (db *DB) EndSession(ctx context.Context, id ident.SessionID, at time.Time, reason string) (bool, error) {
 	o := newOp(qEndSession, micros(at), reason, string(id)).
 		then(qRevokeOfSession, micros(at), reason, string(id)).
-		then(qTellOfSession, micros(at), string(id)).locks(lockSessions, string(id))
+		then(qTellOfSession, micros(at), string(id)).
+		log(qLogSession, micros(at), db.outlived(at), string(id)).locks(lockSessions, string(id))
 	n, err := db.change(ctx, "end session", o)
 	if err != nil || n > 0 {
 		return n > 0, err
@@ -155,7 +156,10 @@ func (db *DB) EndSessionsOf(ctx context.Context, user ident.UserID, keep ident.S
 	} else {
 		o.then(qRevokeOfUserExcept, micros(at), reason, string(user), string(keep))
 	}
-	o.then(qTellOfUser, micros(at), string(user))
+	o.then(qTellOfUser, micros(at), string(user)).log(qLogSessions, micros(at), db.outlived(at), string(user))
+	if keep == "" {
+		o.log(qLogLoose, micros(at), db.outlived(at), string(user))
+	}
 	if _, err := db.change(ctx, "end sessions", o); err != nil {
 		return nil, err
 	}
@@ -164,7 +168,9 @@ func (db *DB) EndSessionsOf(ctx context.Context, user ident.UserID, keep ident.S
 
 // LimitSession implements sessions.Store.
 func (db *DB) LimitSession(ctx context.Context, id ident.SessionID, limited []string, at time.Time) (bool, error) {
-	o := newOp(qLimitSession, scopes(limited), string(id)).locks(lockSessions, string(id))
+	o := newOp(qLogLimit, micros(at), db.outlived(at), string(id), scopes(limited)).
+		then(qLimitSession, scopes(limited), string(id)).locks(lockSessions, string(id))
+	o.logs = true // first, as only that sees whether anything will change
 	n, err := db.change(ctx, "limit session", o)
 	if err != nil || n > 0 {
 		return n > 0, err

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern-id/postern/audit"
@@ -31,33 +32,37 @@ type Options struct {
 	DSN      string           // SQLite: a file's path, or ":memory:"; PostgreSQL: a URL or a key=value string
 	Now      func() time.Time // decides what has expired; nodes are assumed to be within a second of each other
 	MaxConns int              // connections that read (one more writes); 0 is 4
+	Revoked  func()           // called after this node wrote to the log of revocations; it must not wait. nil: nobody wants to know
 }
 
 // DB is an open database. Its methods may be called from any number of goroutines.
 type DB struct {
 	backend
-	now func() time.Time
+	now     func() time.Time
+	revoked func()
+	access  atomic.Int64 // nanoseconds that an access token lives at most; 0: not said
 
 	sweeping sync.Mutex
 	cursor   map[*walk]any // where the next sweep goes on
 }
 
 var (
-	_ store.Ephemeral     = (*DB)(nil)
-	_ store.Counters      = (*DB)(nil)
-	_ audit.Store         = (*DB)(nil)
-	_ keys.Store          = (*DB)(nil)
-	_ authn.Store         = (*DB)(nil)
-	_ authn.PasskeyStore  = (*DB)(nil)
-	_ authn.RecoveryStore = (*DB)(nil)
-	_ riskstep.Store      = (*DB)(nil)
-	_ sessions.Store      = (*DB)(nil)
-	_ oauth.GrantStore    = (*DB)(nil)
-	_ oauth.ConsentStore  = (*DB)(nil)
-	_ oauth.RegistryStore = (*DB)(nil)
-	_ oauth.LogoutStore   = (*DB)(nil)
-	_ oauth.DeliveryStore = (*DB)(nil)
-	_ notify.Store        = (*DB)(nil)
+	_ store.Ephemeral       = (*DB)(nil)
+	_ store.Counters        = (*DB)(nil)
+	_ audit.Store           = (*DB)(nil)
+	_ keys.Store            = (*DB)(nil)
+	_ authn.Store           = (*DB)(nil)
+	_ authn.PasskeyStore    = (*DB)(nil)
+	_ authn.RecoveryStore   = (*DB)(nil)
+	_ riskstep.Store        = (*DB)(nil)
+	_ sessions.Store        = (*DB)(nil)
+	_ oauth.GrantStore      = (*DB)(nil)
+	_ oauth.ConsentStore    = (*DB)(nil)
+	_ oauth.RegistryStore   = (*DB)(nil)
+	_ oauth.LogoutStore     = (*DB)(nil)
+	_ oauth.DeliveryStore   = (*DB)(nil)
+	_ oauth.RevocationStore = (*DB)(nil)
+	_ notify.Store          = (*DB)(nil)
 )
 
 // A backend is one of the two engines.
@@ -93,7 +98,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqldb: open: %w", err)
 	}
-	return &DB{backend: b, now: o.Now, cursor: map[*walk]any{}}, nil
+	return &DB{backend: b, now: o.Now, revoked: o.Revoked, cursor: map[*walk]any{}}, nil
 }
 
 var qPing = sql(`SELECT 1`)
@@ -121,6 +126,9 @@ func (db *DB) change(ctx context.Context, what string, o *op) (int64, error) {
 	end(err)
 	if err != nil {
 		return 0, wrap(what, err)
+	}
+	if o.logs && db.revoked != nil {
+		db.revoked()
 	}
 	return o.steps[0].n, nil
 }

@@ -71,14 +71,11 @@ func sweepDeliveries(table string) *walk {
 func (db *DB) Sweep(ctx context.Context, now time.Time) (n int64, err error) {
 	db.sweeping.Lock()
 	defer db.sweeping.Unlock()
-	for {
-		gone, err := db.change(ctx, "sweep", newOp(qSweepEphemeral, micros(now.Add(-sweepSkew)), int64(sweepBatch)))
+	for _, q := range []*query{qSweepEphemeral, qSweepRevocations} {
+		gone, err := db.sweepOldest(ctx, q, now)
 		n += gone
 		if err != nil {
 			return n, err
-		}
-		if gone < sweepBatch {
-			break
 		}
 	}
 	for _, w := range walks {
@@ -89,6 +86,16 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) (n int64, err error) {
 		}
 	}
 	return n, nil
+}
+
+func (db *DB) sweepOldest(ctx context.Context, q *query, now time.Time) (n int64, err error) {
+	for {
+		gone, err := db.change(ctx, "sweep", newOp(q, micros(now.Add(-sweepSkew)), int64(sweepBatch)))
+		n += gone
+		if err != nil || gone < sweepBatch {
+			return n, err
+		}
+	}
 }
 
 func (db *DB) sweepWalk(ctx context.Context, w *walk, now time.Time) (n int64, err error) {

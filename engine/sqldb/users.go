@@ -86,6 +86,8 @@ func (db *DB) Users(ctx context.Context, after ident.UserID, limit int) ([]authn
 // holds its session's row, and is found afterwards.
 func (db *DB) DeleteUser(ctx context.Context, id ident.UserID) error {
 	o := newOp(qDeleteUser, string(id)).locks(lockUsers, string(id))
+	now := db.now()
+	o.log(qLogOfDeleted, micros(now), db.outlived(now), string(id)).log(qLogOfDeleted2, micros(now), db.outlived(now), string(id))
 	for _, q := range []*query{qForgetIdentifiers, qDeleteUserProfile, qDeleteUserSessions, qDeleteUserGrants, qDeleteUserConsents, qDeleteUserKeys, qDeleteUserCodes, qDeleteUserMail, qDeleteUserApprovers, qDeleteUserCode} {
 		o.then(q, string(id))
 	}
