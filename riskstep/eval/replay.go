@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/postern-id/postern/riskstep/model"
+	"github.com/postern-id/postern/riskstep/policy"
 )
 
 // Options say how logins are replayed.
@@ -19,7 +20,7 @@ type Options struct {
 	Model  *model.Model
 	Key    []byte                                                    // of the hashes in memory; any will do
 	Locate func(netip.Addr) model.Net                                // for addresses that come without a net; nil: there is no data
-	Decide func(*model.Login, *model.Result) (string, error)         // the word for what follows
+	Policy *policy.Policy                                            // what follows
 	Tell   func(i int, l *model.Login, r *model.Result, learnt bool) // told of every line; may be nil
 }
 
@@ -38,7 +39,7 @@ func (e *LineError) Unwrap() error { return e.Err }
 // It keeps what the model remembers of each person, and one line. On an error (*LineError where a line is wrong) out has
 // whole lines for all that came before.
 func Replay(ctx context.Context, in io.Reader, out io.Writer, o Options) (n int, err error) {
-	r := &replay{Options: o, memory: model.NewMemory(o.Model, o.Key), out: bufio.NewWriterSize(out, 1<<16)}
+	r := &replay{Options: o, memory: model.NewMemory(o.Model, o.Key), decider: newDecider(o.Policy), out: bufio.NewWriterSize(out, 1<<16)}
 	defer func() { err = errors.Join(err, r.out.Flush()) }()
 	src := bufio.NewReaderSize(in, maxLine)
 	if head, err := src.Peek(3); err == nil && string(head) == "\ufeff" {
@@ -55,9 +56,10 @@ func Replay(ctx context.Context, in io.Reader, out io.Writer, o Options) (n int,
 type replay struct {
 	Options
 	memory *model.Memory
-	out    *bufio.Writer
-	buf    []byte
-	n      int
+	*decider
+	out *bufio.Writer
+	buf []byte
+	n   int
 }
 
 func (r *replay) lines(ctx context.Context, src *bufio.Reader) error {
@@ -95,7 +97,8 @@ func (r *replay) lines(ctx context.Context, src *bufio.Reader) error {
 // one scores a login, writes what came out, and learns.
 func (r *replay) one(i int, rec *record) error {
 	res := r.memory.Score(&rec.Login)
-	action, err := r.Decide(&rec.Login, &res)
+	ring := r.memory.Ring(rec.User)
+	action, err := r.decide(&rec.Login, ring, &res)
 	if err != nil {
 		return err
 	}
@@ -107,6 +110,7 @@ func (r *replay) one(i int, rec *record) error {
 	}
 	r.n++
 	if rec.learn {
+		r.learnt(&rec.Login, ring, res.Score)
 		r.memory.Learn(&rec.Login)
 	}
 	if r.Tell != nil {

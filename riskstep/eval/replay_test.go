@@ -15,10 +15,17 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/riskstep/model"
+	"github.com/postern-id/postern/riskstep/policy"
 )
 
 func options() Options {
-	return Options{Model: model.Default(), Key: []byte("0123456789abcdef0123456789abcdef"), Decide: func(*model.Login, *model.Result) (string, error) { return "allow", nil }}
+	c := policy.DefaultConfig()
+	c.Thresholds.StepUp, c.NewDevice, c.NewCountry = 1, false, false
+	p, err := c.Build()
+	if err != nil {
+		panic(err)
+	}
+	return Options{Model: model.Default(), Key: []byte("0123456789abcdef0123456789abcdef"), Policy: p}
 }
 
 const full = `{"t":"2026-01-02T03:04:05Z","user":"u1","ip":"203.0.113.7","net":{"country":"NO","city":"Oslo","lat":59.9,"lon":10.7,"radius_km":20,"asn":2119,"prefix":"203.0.113.0/24","hosting":false,"mobile":true},"ua":"Mozilla/5.0 …","device":"d1","key":"hardware","success":true,"strong":true,"learn":true}`
@@ -239,10 +246,7 @@ func TestReplay(t *testing.T) {
 		asked = append(asked, ip.String())
 		return model.Net{State: model.Known, Country: "SE"}
 	}
-	o.Decide = func(l *model.Login, _ *model.Result) (string, error) {
-		asked = append(asked, l.Net.Country)
-		return "allow", nil
-	}
+	o.Tell = func(_ int, l *model.Login, _ *model.Result, _ bool) { asked = append(asked, l.Net.Country) }
 	if _, err := run(`{"t":"2026-01-02T03:04:05Z","user":"u","ip":"192.0.2.1"}
 {"t":"2026-01-02T03:04:05Z","user":"u","ip":"192.0.2.2","net":{"country":"NO"}}
 {"t":"2026-01-02T03:04:05Z","user":"u"}`, o); err != nil || !slices.Equal(asked, []string{"192.0.2.1", "SE", "NO", ""}) {
