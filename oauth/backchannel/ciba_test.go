@@ -43,7 +43,8 @@ type counter struct {
 	endpoint *token.Endpoint
 	app      *authntest.App // Ann's
 	key      *authntest.App // of the client signs
-	ahead    atomic.Int64   // by which the clock is ahead of that of the house, which cannot be moved while others look
+	tally    *tally
+	ahead    atomic.Int64 // by which the clock is ahead of that of the house, which cannot be moved while others look
 
 	mu   sync.Mutex
 	told []notice // what clients were told
@@ -103,8 +104,9 @@ func shop(t testing.TB, decisions bool) *counter {
 		}
 	}
 	var err error
-	c.people, err = authn.New(authn.Options{Users: c.DB, Passkeys: c.DB, Recovery: c.DB, Approvers: c.DB, Ephemeral: c.DB, Counters: c.DB, Sealer: c.Sealer,
-		Audit: c.Audit, Now: c.now, Policy: authn.Policy{Password: true, Argon2: authn.Argon2Params{MemoryKiB: 8, Time: 1, Parallelism: 1}, ProgramDecisions: decisions}})
+	c.tally = &tally{Engine: c.DB, did: map[string]int{}}
+	c.people, err = authn.New(authn.Options{Users: c.tally, Passkeys: c.tally, Recovery: c.DB, Approvers: c.tally, Ephemeral: c.tally, Counters: c.tally, Sealer: c.Sealer,
+		Audit: trail{c.Audit, c.tally}, Now: c.now, Policy: authn.Policy{Password: true, Argon2: authn.Argon2Params{MemoryKiB: 8, Time: 1, Parallelism: 1}, ProgramDecisions: decisions}})
 	must(err)
 	for _, p := range []authntest.Person{authntest.Ann, authntest.Ben} {
 		authntest.Enrol(t, c.people, c.DB, p)
@@ -123,8 +125,8 @@ func shop(t testing.TB, decisions bool) *counter {
 	auth := clientauth.New(clientauth.Options{Registry: c.Registry, Ephemeral: c.DB, Counters: c.DB, Audit: c.Audit, Keys: c.ClientKeys,
 		SecretKeys: c.SecretKeys, Issuer: oauthtest.Issuer, Now: c.now})
 	c.options = backchannel.CIBAOptions{Registry: c.Registry, Reader: c.Reader, Auth: auth, Keys: c.ClientKeys, Issue: c.issuer,
-		Requests: oauth.CIBARequests{Ephemeral: c.DB, Now: c.now}, People: c.people, Users: c.DB, Seen: c.DB.Session, Risk: risk, Sessions: c.sessions,
-		Grants: c.DB, Consents: c.DB, Counters: c.DB, Deliveries: c.DB, Sealer: c.Sealer, Egress: c.Fetch, Audit: c.Audit, Now: c.now}
+		Requests: oauth.CIBARequests{Ephemeral: c.tally, Now: c.now}, People: c.people, Users: c.tally, Seen: c.DB.Session, Risk: risk, Sessions: c.sessions,
+		Grants: c.DB, Consents: c.DB, Counters: c.tally, Deliveries: c.DB, Sealer: c.Sealer, Egress: c.Fetch, Audit: trail{c.Audit, c.tally}, Now: c.now}
 	c.CIBA = backchannel.NewCIBA(c.options)
 	c.endpoint = token.New(token.Options{Registry: c.Registry, Auth: auth, Issue: c.issuer, Grants: c.DB, Ephemeral: c.DB, CIBA: c.CIBA,
 		Devices: oauth.Devices{Ephemeral: c.DB, Now: c.now}, Risk: risk, Sessions: c.sessions, Audit: c.Audit, Now: c.now, Grace: 20 * time.Second})
