@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/keys"
+	"github.com/postern-id/postern/notify/webpush"
 	"github.com/postern-id/postern/oauth"
 )
 
@@ -98,6 +99,7 @@ func (d *diagnosis) database(ctx context.Context, h *house) {
 	}
 	d.add("migrations", healthy, "the database is up to date", "")
 	d.masterKey(ctx, h)
+	d.push(ctx, h)
 	d.signingKeys(ctx, h)
 	d.registered(ctx, h)
 }
@@ -185,4 +187,25 @@ func (d *diagnosis) registered(ctx context.Context, h *house) {
 		}
 	}
 	d.add("clients", healthy, fmt.Sprintf("%d clients, %d resources", len(clients), len(resources)), "")
+}
+
+// push tries whether the VAPID key comes out, without making one: browsers bind their subscriptions to it. RFC 8292 §2.
+func (d *diagnosis) push(ctx context.Context, h *house) {
+	stored, err := h.db.DataKeys(ctx)
+	if err == nil && len(stored) == 0 { // the sealer would make one
+		d.add("push", doubtful, "there is no VAPID key yet", "the first start of the server makes it")
+		return
+	}
+	var sealer *keys.Sealer
+	if err == nil {
+		sealer, err = h.theSealer(ctx)
+	}
+	if err == nil {
+		_, err = webpush.New(webpush.Options{Secret: sealer.Anchor(deriveVAPID), Subject: h.cfg.Issuer, Now: clock, Rand: random})
+	}
+	if err != nil {
+		d.add("push", broken, "the VAPID key cannot be read: "+trimPackage(err), "it comes of the oldest data key: see the master key")
+		return
+	}
+	d.add("push", healthy, "the VAPID key can be read", "")
 }
