@@ -64,12 +64,13 @@ var backchannel = sync.OnceValue(func() *centre {
 	}
 	client("desk", nil)
 	client("desk2", nil)
+	client("coded", object{"backchannel_user_code_parameter": true})
 	client("signs", object{"backchannel_authentication_request_signing_alg": "ES256", "jwks": json.RawMessage(harness.PublicJWKS(esKey, "es-1", "ES256"))})
 	for _, how := range []string{"200", "401", "301", "307", "500"} {
 		client("ping-"+how, object{"backchannel_token_delivery_mode": "ping", "backchannel_client_notification_endpoint": ear.URL + "/" + how})
 	}
 	client("push", object{"backchannel_token_delivery_mode": "push", "backchannel_client_notification_endpoint": ear.URL + "/push"})
-	for _, name := range []string{"gia", "gil", "gus", "gwen", "gale", "gigi"} {
+	for _, name := range []string{"gia", "gil", "gus", "gwen", "gale", "gigi", "gina"} {
 		users = append(users, object{"username": name, "email": name + "@people.test", "password": password})
 	}
 	seed, err := json.Marshal(object{"clients": clients, "users": users})
@@ -201,6 +202,47 @@ func TestG1_SignedRequests(t *testing.T) {
 	no(t, v.as("signs", "/bc-authorize", url.Values{"request": {good}}), "invalid_request", http.StatusBadRequest) // and once more
 	if n := len(p.waiting()); n != 1 {
 		t.Errorf("%d requests wait", n)
+	}
+}
+
+// TestG5_UserCode: whoever does not know what the person told those whom they let ask them asks nobody, learns not whether there
+// is such a person, and after a few guesses not even a right one counts.
+func TestG5_UserCode(t *testing.T) {
+	t.Parallel()
+	owner, v := visit(t, backchannel().Server), visit(t, backchannel().Server)
+	refused := func(want, who string, more ...string) {
+		t.Helper()
+		no(t, v.as("coded", "/bc-authorize", ask("coded", who, more...)), want, http.StatusBadRequest)
+	}
+	refused("missing_user_code", "gina")
+	refused("invalid_user_code", "gina", "user_code", "k9fx") // none is set
+	owner.signIn("gina")
+	page := owner.submit("/account/approvers", with(fields(owner.get("/account/approvers")), "usercode", "set", "secret", "k9fx"))
+	if page.StatusCode >= 400 {
+		t.Fatalf("%d %s", page.StatusCode, page.body)
+	}
+	p := enrolled(t, "gina")
+	accepted(t, v.as("coded", "/bc-authorize", ask("coded", "gina", "user_code", "k9fx")))
+	for i := range 5 {
+		for _, who := range []string{"gina", "nobody-here"} {
+			refused("invalid_user_code", who, "user_code", fmt.Sprintf("k9f%d", i))
+		}
+	}
+	refused("invalid_user_code", "gina", "user_code", "k9fx")
+	if n := len(p.waiting()); n != 1 {
+		t.Errorf("%d requests wait", n)
+	}
+	told := map[string]int{}
+	for _, e := range trail(t, v.s) {
+		if e.User != "" {
+			told[e.Type]++
+		}
+		if strings.Contains(fmt.Sprintf("%+v", e), "k9fx") {
+			t.Errorf("%s holds the code", e.Type)
+		}
+	}
+	if told["user_code.set"] != 1 || told["user_code.failed"] != 5 || told["user_code.throttled"] != 1 {
+		t.Errorf("the trail: %v", told)
 	}
 }
 
