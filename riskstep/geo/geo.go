@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -28,8 +29,11 @@ const (
 
 var errNone = errors.New("geo: there is no data")
 
-// DB is a file of places, of networks or of both.
-type DB struct{ file *watched[*data] }
+// DB is a file of places, of networks or of both; or two, one of IPv4 and one of IPv6, as some makers have them.
+type DB struct {
+	file *watched[*data]
+	six  *DB // nil: file has both, or IPv4 only
+}
 
 // data is what is read of a file.
 type data struct {
@@ -49,7 +53,8 @@ type found struct {
 
 var _ riskstep.Locator = (*DB)(nil)
 
-// Open reads the file at path. An error for one that is no MaxMind DB, over 512 MiB, or has no country in it.
+// Open reads the file at path, and with one that ends in -ipv4.mmdb the one beside it that ends in -ipv6.mmdb, if there is
+// one. An error for a file that is no MaxMind DB, over 512 MiB, or has no country in it.
 func Open(path string, now func() time.Time) (*DB, error) {
 	return open(path, now, func(d *data) error {
 		if d.find == nil {
@@ -80,16 +85,31 @@ func open(path string, now func() time.Time, check func(*data) error) (*DB, erro
 	if err != nil {
 		return nil, err
 	}
-	return &DB{w}, nil
+	db := &DB{file: w}
+	if stem, ok := strings.CutSuffix(path, "-ipv4.mmdb"); ok {
+		if _, err := os.Stat(stem + "-ipv6.mmdb"); err == nil {
+			db.six, err = open(stem+"-ipv6.mmdb", now, check)
+			return db, err
+		}
+	}
+	return db, nil
+}
+
+// of is what the file for ip holds, and ip as it is looked up.
+func (db *DB) of(ip netip.Addr) (*data, netip.Addr) {
+	if ip = ip.Unmap().WithZone(""); ip.Is6() && db.six != nil {
+		db = db.six
+	}
+	return db.file.get().data, ip
 }
 
 // Locate returns the country of ip, with its Spot where the file has one; the zero Place where it has no country.
 func (db *DB) Locate(ip netip.Addr) (riskstep.Place, error) {
-	find := db.file.get().data.find
-	if find == nil {
+	d, ip := db.of(ip)
+	if d.find == nil {
 		return riskstep.Place{}, errNone
 	}
-	f, err := find(ip.Unmap().WithZone(""))
+	f, err := d.find(ip)
 	if err != nil {
 		return riskstep.Place{}, fmt.Errorf("geo: %w", err)
 	}
@@ -108,19 +128,25 @@ func (db *DB) Locate(ip netip.Addr) (riskstep.Place, error) {
 
 // Network returns the network of ip, without the flags of any list.
 func (db *DB) Network(ip netip.Addr) (riskstep.Network, error) {
-	find := db.file.get().data.networks
-	if find == nil {
+	d, ip := db.of(ip)
+	if d.networks == nil {
 		return riskstep.Network{}, errNone
 	}
-	n, err := find(ip.Unmap().WithZone(""))
+	n, err := d.networks(ip)
 	if err != nil {
 		return riskstep.Network{}, fmt.Errorf("geo: %w", err)
 	}
 	return n, nil
 }
 
-// Age is how long ago the data was built.
-func (db *DB) Age() time.Duration { return db.file.now().Sub(db.file.cur.Load().data.built) }
+// Age is how long ago the data was built, the older of two.
+func (db *DB) Age() time.Duration {
+	age := db.file.now().Sub(db.file.cur.Load().data.built)
+	if db.six != nil {
+		age = max(age, db.six.Age())
+	}
+	return age
+}
 
 // Cities says whether the file has places, not countries only: distances need that.
 func (db *DB) Cities() bool { return db.file.cur.Load().data.cities }
@@ -132,7 +158,12 @@ func (db *DB) Networks() bool { return db.file.cur.Load().data.networks != nil }
 // could not be read.
 func (db *DB) Status() (typ string, built time.Time, err error) {
 	r := db.file.cur.Load()
-	return r.data.typ, r.data.built, r.failed
+	typ, built, err = r.data.typ, r.data.built, r.failed
+	if db.six != nil {
+		_, _, six := db.six.Status()
+		err = errors.Join(err, six)
+	}
+	return typ, built, err
 }
 
 // parse opens a database by what it says it is: types of MaxMind's by their nested records, others by the flat

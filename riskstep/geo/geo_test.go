@@ -41,7 +41,12 @@ func flatly(code string) mmdbtype.DataType {
 // database makes a file of a type out of networks.
 func database(t testing.TB, typ string, built time.Time, nets map[string]mmdbtype.DataType) []byte {
 	t.Helper()
-	w, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: typ, BuildEpoch: built.Unix(), RecordSize: 24, IncludeReservedNetworks: true})
+	return databaseOf(t, 6, typ, built, nets)
+}
+
+func databaseOf(t testing.TB, version int, typ string, built time.Time, nets map[string]mmdbtype.DataType) []byte {
+	t.Helper()
+	w, err := mmdbwriter.New(mmdbwriter.Options{IPVersion: version, DatabaseType: typ, BuildEpoch: built.Unix(), RecordSize: 24, IncludeReservedNetworks: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +289,7 @@ func FuzzParse(f *testing.F) {
 		w := &watched[*data]{now: func() time.Time { return t0 }}
 		w.cur.Store(&reading[*data]{data: d})
 		w.next.Store(t0.Add(time.Hour).UnixNano())
-		db := &DB{w}
+		db := &DB{file: w}
 		for _, ip := range []string{"192.0.2.1", "2001:db8::1", "255.255.255.255", "::"} {
 			n, err := db.Network(netip.MustParseAddr(ip))
 			if n.Known != (n.ASN != 0) || n.Known && !n.Prefix.Contains(netip.MustParseAddr(ip)) || err != nil && n.Known || len(n.Org) > maxOrg {
@@ -312,5 +317,36 @@ func BenchmarkLocate(b *testing.B) {
 		if p, _ := db.Locate(ip); !p.Known {
 			b.Fatal("lost")
 		}
+	}
+}
+
+// A file of IPv4 brings the one of IPv6 beside it; without that addresses of IPv6 are not known.
+func TestTwoFiles(t *testing.T) {
+	dir := t.TempDir()
+	four, six := filepath.Join(dir, "x-ipv4.mmdb"), filepath.Join(dir, "x-ipv6.mmdb")
+	write(t, four, databaseOf(t, 4, "dbip-city", t0, map[string]mmdbtype.DataType{"192.0.2.0/24": flatCity("DE", mmdbtype.Float32(52), mmdbtype.Float32(13))}))
+	c := &clock{at: t0}
+	expect := func(when, ip, want string, fails bool) {
+		t.Helper()
+		db, err := Open(four, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := db.Locate(netip.MustParseAddr(ip)); p.Country != want || (err != nil) != fails {
+			t.Errorf("%s: %s: %+v, %v", when, ip, p, err)
+		}
+	}
+	expect("alone", "192.0.2.1", "DE", false)
+	expect("alone", "2001:db8::1", "", true)
+	write(t, six, databaseOf(t, 6, "dbip-city", t0.Add(-time.Hour), map[string]mmdbtype.DataType{"2001:db8::/32": flatCity("NO", mmdbtype.Float32(60), mmdbtype.Float32(10))}))
+	expect("with the other", "192.0.2.1", "DE", false)
+	expect("with the other", "::ffff:192.0.2.1", "DE", false)
+	expect("with the other", "2001:db8::1", "NO", false)
+	if db, err := Open(four, c.now); err != nil || db.Age() != time.Hour {
+		t.Errorf("%v, %v", db.Age(), err)
+	}
+	write(t, six, []byte("not one"))
+	if _, err := Open(four, c.now); err == nil {
+		t.Error("a damaged file of IPv6 opens")
 	}
 }
