@@ -174,7 +174,7 @@ func done(o Outcome, f *Facts) bool {
 		return false
 	}
 	if o.Fresh {
-		return f.Session.AuthAge == 0 && (f.Moment == "sign_in" || f.Moment == "step_up") // what was just proved
+		return f.Moment == "sign_in" || f.Moment == "step_up" // what was just proved
 	}
 	return o.MaxAge == 0 || time.Duration(f.Session.AuthAge)*time.Second <= o.MaxAge
 }

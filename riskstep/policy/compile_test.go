@@ -39,7 +39,7 @@ func TestExpressions(t *testing.T) {
 		{`risk.novel.country`, true},
 		{`risk.novel.device || risk.doubt.denied`, false},
 		{`risk.doubt.breached`, true},
-		{`limits.step_up == 0.05 && limits.deny >= 1`, true},
+		{`limits.step_up == 0.2 && limits.deny >= 1`, true},
 		{`net.country in ["NO", "SE"] && net.asn == 2119 && net.known`, true},
 		{`net.hosting || net.anonymous || net.mobile`, false},
 		{`device.known && !device.bound && !device.hardware`, true},
@@ -214,7 +214,7 @@ func TestStrictestWins(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := signIn()
-			f.Session.AuthAge = 10
+			f.Moment, f.Session.AuthAge = "use", 10
 			got, err := s.Decide(&f)
 			if err != nil || !reflect.DeepEqual(got, tt.want) {
 				t.Fatalf("got %+v, %v\nwant %+v", got, err, tt.want)

@@ -53,7 +53,7 @@ func TestFromCostsIsCheapest(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
-	for p, want := range map[float64]string{0: "low", 0.0499: "low", 0.05: "medium", 0.4999: "medium", 0.5: "high", 1: "high"} {
+	for p, want := range map[float64]string{0: "low", 0.0999: "low", 0.1: "medium", 0.4999: "medium", 0.5: "high", 1: "high"} {
 		if got := LevelOf(p); got != want {
 			t.Errorf("%v is %s, want %s", p, got, want)
 		}
@@ -70,7 +70,7 @@ func TestBuild(t *testing.T) {
 		return c
 	}
 	atRisk := func() *Facts {
-		return &Facts{Moment: "sign_in", Risk: Risk{P: 0.06, Novel: words{"device"}}, User: User{Best: 2}, Session: Session{AAL: 1}, Request: Request{Scopes: words{"payments"}}}
+		return &Facts{Moment: "sign_in", Risk: Risk{P: 0.25, Novel: words{"device"}}, User: User{Best: 2}, Session: Session{AAL: 1}, Request: Request{Scopes: words{"payments"}}}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -82,8 +82,8 @@ func TestBuild(t *testing.T) {
 	}{
 		{"as shipped", DefaultConfig(), nil, StepUp, "new_device", 0},
 		{"without the rule of devices", with(func(c *Config) { c.NewDevice = false }), nil, StepUp, "risk", 0},
-		{"and a higher threshold", with(func(c *Config) { c.NewDevice, c.Thresholds.StepUp = false, 0.1 }), nil, Allow, "", 0},
-		{"by costs", with(func(c *Config) { c.Source, c.NewDevice, c.Costs.Takeover = "costs", false, 10 }), nil, Allow, "", 0},
+		{"and a higher threshold", with(func(c *Config) { c.NewDevice, c.Thresholds.StepUp = false, 0.3 }), nil, Allow, "", 0},
+		{"by costs", with(func(c *Config) { c.Source, c.NewDevice, c.Costs.Takeover = "costs", false, 3 }), nil, Allow, "", 0},
 		{"by a budget that knows nothing yet", with(func(c *Config) { c.Source, c.NewDevice = "budget", false }), nil, StepUp, "risk", 0},
 		{"in shadow", with(func(c *Config) { c.Mode = "shadow" }), nil, Allow, "", 1},
 		{"a rule of one's own", with(func(c *Config) { c.Sensitive = words{"payments"} }), []Rule{{Name: "own", When: "request.sensitive", Then: "deny"}}, Deny, "own", 0},

@@ -40,8 +40,8 @@ func DefaultRules() []Rule {
 		{
 			Name: "risk", Moments: proofs, When: `risk.p >= limits.step_up && user.best == 2`, Then: `stepup(acr="aal2")`,
 			Tests: []Test{
-				{"at the threshold", facts{"risk": facts{"p": 0.05}, "user": facts{"best": 2}}, `stepup(acr="aal2")`},
-				{"below it", facts{"risk": facts{"p": 0.049}, "user": facts{"best": 2}}, `allow`},
+				{"at the threshold", facts{"risk": facts{"p": DefaultThresholds().StepUp}, "user": facts{"best": 2}}, `stepup(acr="aal2")`},
+				{"below it", facts{"risk": facts{"p": 0.99 * DefaultThresholds().StepUp}, "user": facts{"best": 2}}, `allow`},
 			},
 		},
 		{
@@ -68,8 +68,8 @@ func DefaultRules() []Rule {
 		{
 			Name: "moved_narrow", Moments: inUse, When: `session.moved && risk.level != "low"`, Then: `narrow(sensitive)`,
 			Tests: []Test{
-				{"at medium risk", facts{"risk": facts{"p": 0.05}, "session": facts{"moved": true}}, `narrow(sensitive)`},
-				{"not at low", facts{"risk": facts{"p": 0.04}, "session": facts{"moved": true}}, `allow`},
+				{"at medium risk", facts{"risk": facts{"p": MediumFrom}, "session": facts{"moved": true}}, `narrow(sensitive)`},
+				{"not at low", facts{"risk": facts{"p": 0.99 * MediumFrom}, "session": facts{"moved": true}}, `allow`},
 				{"not at home", facts{"risk": facts{"p": 0.3}}, `allow`},
 			},
 		},
