@@ -178,10 +178,13 @@ func (e *Engine) judge(v *view, out policy.Outcome) Decision {
 	case policy.Narrow:
 		d.narrow = out.Narrow
 	}
+	if out.Action == policy.Allow && have < ident.AAL2 && best < ident.AAL2 && (d.newCountry || d.newDevice || v.doubted()) {
+		d.reasons = v.reasons() // who has nothing more to prove is let in and marked
+	}
 	if must > have {
 		d.reasons = append(d.reasons, ReasonAction)
 	}
-	d.newDevice = d.newDevice || v.login.Doubt&^model.Disputed != 0 // whoever gets in with it: a short session, and the owner is told
+	d.newDevice = d.newDevice || v.doubted() // whoever gets in with it: a short session, and the owner is told
 	switch {
 	case d.required > have:
 		d.action, d.narrow = StepUp, nil
@@ -205,9 +208,8 @@ func (v *view) judgeHeld(d *Decision, out policy.Outcome) {
 	}
 	switch out.Action {
 	case policy.StepUp:
-		// What asks for no more than is held asks for it anew.
-		if stale := out.MaxAge > 0 && v.now.Sub(v.AuthTime) > out.MaxAge; out.Required > v.Held || stale || out.MaxAge == 0 && !v.AuthTime.After(v.now.Add(-time.Second)) {
-			stepUp(out.Required)
+		if stepUp(out.Required); out.Fresh {
+			d.maxAge = time.Nanosecond
 		}
 	case policy.Deny:
 		d.action, d.reasons = Deny, append(v.reasons(), ReasonRisk)
@@ -222,9 +224,12 @@ func (v *view) judgeHeld(d *Decision, out policy.Outcome) {
 	}
 }
 
+// doubted says that what was shown may be in other hands.
+func (v *view) doubted() bool { return v.login.Doubt&^model.Disputed != 0 }
+
 // reasons are what the person is told, most telling first.
 func (v *view) reasons() (out []Reason) {
-	if v.login.Doubt&^model.Disputed != 0 {
+	if v.doubted() {
 		out = append(out, ReasonCredential)
 	}
 	if v.newCountry() || v.Moment.held() && v.abroad() {

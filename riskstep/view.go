@@ -49,10 +49,10 @@ func (v *view) abroad() bool {
 	return v.place.Country != v.Was.Country
 }
 
-// changedAgent says that another program shows what one that proved no key was given.
+// changedAgent says that another program than before shows what is bound to no key. A JA4 alone is none: the same browser
+// has another when it resumes a connection.
 func (v *view) changedAgent() bool {
-	other := func(was, is string) bool { return was != "" && is != "" && was != is }
-	return v.Moment.browser() && v.Env.KeyID == "" && (other(v.Was.Agent, v.snap.Agent) || other(v.Was.JA4, v.snap.JA4))
+	return v.Moment.browser() && v.Env.KeyID == "" && v.Was.Agent != "" && v.snap.Agent != "" && v.Was.Agent != v.snap.Agent
 }
 
 // otherKey says that the device proved another key than the one that it was granted to.
@@ -191,28 +191,38 @@ func (v *view) facts() policy.Facts {
 	return f
 }
 
-// of a login that nobody's browser makes, only where it comes from can be compared with the person's habits.
-var wayOnly = map[string]bool{"network": true, "travel": true, "hosting": true, "velocity": true}
+// Signals about the way that a request came.
+var aboutWay = map[string]bool{"network": true, "travel": true, "hosting": true, "velocity": true}
+
+// counts says whether a signal of the model can speak: where no browser of the person makes the request, only its way can be
+// compared with their habits, and the way from a private address with nothing: whoever comes from there is inside already.
+func (v *view) counts(signal string) bool {
+	if v.Moment.browser() {
+		return !(v.place.Local && aboutWay[signal])
+	}
+	return aboutWay[signal]
+}
 
 // risk is what the model says.
 func (v *view) risk() policy.Risk {
-	r := policy.Risk{P: v.result.P, Bits: make(map[string]float64, len(v.result.Reasons)), Novel: v.novel(), Doubt: words(v.login.Doubt, policy.Doubts)}
+	r := policy.Risk{Bits: make(map[string]float64, len(v.result.Reasons)), Novel: v.novel(), Doubt: words(v.login.Doubt, policy.Doubts)}
 	score := v.result.Prior
 	for _, c := range v.result.Reasons {
-		if v.Moment.browser() || wayOnly[c.Signal] {
+		if v.counts(c.Signal) {
 			r.Bits[c.Signal] += c.Bits
 			score += c.Bits * ln2
 		}
 	}
-	if !v.Moment.browser() {
-		r.P = logistic(score)
-	}
+	r.P = logistic(score)
 	return r
 }
 
 // novel are the words of what is new; country and device as this package has them.
 func (v *view) novel() []string {
 	set := v.result.Novel &^ (model.NewCountry | model.NewDevice)
+	if v.place.Local {
+		set &^= model.NewASN | model.NewNetwork | model.NewAddress | model.UnknownNet
+	}
 	if !v.history() {
 		set &^= model.NoDevice | model.NewASN | model.NewNetwork | model.NewAddress | model.NewAgent | model.NewKey
 	}

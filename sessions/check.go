@@ -29,7 +29,9 @@ func (s Session) live(now time.Time) bool {
 
 // Check returns the session of a cookie. newCookie is "" where the cookie stays as it is, and its new
 // value where its secret was old enough to change. ErrNone for anything wrong. The secret before the
-// last change works for Policy.PrevGrace, on the same device.
+// last change works for Policy.PrevGrace, on the same device. ErrKeyMissing and ErrOtherKey come with the session: it is
+// bound to a key, and the request does not prove it, or proves another. ErrElsewhere comes with the session too: it is used in a
+// way that only a new proof allows.
 func (m *Manager) Check(ctx context.Context, cookie string, env ident.Env) (s Session, newCookie string, err error) {
 	ctx, end := span.Start(ctx, "sessions.Check")
 	defer func() { end(err) }()
@@ -48,8 +50,15 @@ func (m *Manager) Check(ctx context.Context, cookie string, env ident.Env) (s Se
 		if !current && !previous {
 			return Session{}, "", ErrNone
 		}
+		if err := s.shownBy(env); err != nil { // before anything is written: a thief must not renew what they cannot use
+			return s, "", err
+		}
 		next := s
-		changed := seen(&next, now)
+		moved, err := m.elsewhere(ctx, &next, env)
+		if err != nil {
+			return s, "", err
+		}
+		changed := seen(&next, now) || moved
 		if changed && m.locate != nil {
 			next.usedAt(m.locate(env.IP))
 		}

@@ -43,6 +43,12 @@ type Options struct {
 	DeviceKey func() [][]byte // secrets that name devices, the current one first; under the others devices keep their names
 	Policy    Policy
 	Locate    func(netip.Addr) riskstep.Place // where a session is used; without it the place stays that of the latest proof
+	Risk      Judge                           // of a session that is used elsewhere than before; nil where no cookies are checked
+}
+
+// Judge is what a riskstep.Engine does.
+type Judge interface {
+	Decide(ctx context.Context, in riskstep.Input) (riskstep.Decision, error)
 }
 
 // Manager keeps sessions.
@@ -54,6 +60,7 @@ type Manager struct {
 	deviceKey func() [][]byte
 	policy    Policy
 	locate    func(netip.Addr) riskstep.Place
+	risk      Judge
 }
 
 // New returns a Manager, or an error for a missing part or a policy that cannot be.
@@ -68,7 +75,7 @@ func New(o Options) (*Manager, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	return &Manager{store: o.Store, audit: o.Audit, now: o.Now, rand: o.Rand, deviceKey: o.DeviceKey, policy: p, locate: o.Locate}, nil
+	return &Manager{store: o.Store, audit: o.Audit, now: o.Now, rand: o.Rand, deviceKey: o.DeviceKey, policy: p, locate: o.Locate, risk: o.Risk}, nil
 }
 
 // time is now as the engines keep it.
@@ -91,7 +98,7 @@ func (m *Manager) Start(ctx context.Context, p authn.Proof, d riskstep.Decision,
 	if err != nil {
 		return Session{}, "", err
 	}
-	life := m.policy.life(p.Assurance(), flags(d))
+	life := m.policy.bearing(m.policy.life(p.Assurance(), flags(d)), env.KeyID)
 	s := Session{
 		ID: ident.SessionID(id), User: p.User(), Device: env.Device,
 		AuthTime: p.At().UTC().Truncate(time.Microsecond), AMR: p.AMR(), Assurance: p.Assurance(),
@@ -99,12 +106,16 @@ func (m *Manager) Start(ctx context.Context, p authn.Proof, d riskstep.Decision,
 		CreatedAt: now, LastSeen: now, IdleUntil: now.Add(life.Idle), ExpiresAt: now.Add(life.Absolute),
 		SecretHash: hashOf(secret), PrevUntil: now.Add(m.policy.PrevGrace), Version: 1,
 	}
+	s.Snapshot = d.Snapshot()
 	s.usedAt(d.Place())
 	if err := m.record(ctx, "session.started", "", s, env, marks(d)); err != nil {
 		return Session{}, "", err
 	}
 	if err := m.store.InsertSession(ctx, s); err != nil {
 		return Session{}, "", fmt.Errorf("sessions: start: %w", err)
+	}
+	if err := m.limit(ctx, &s, d.Narrow()); err != nil {
+		return Session{}, "", err
 	}
 	if err := m.evict(ctx, s); err != nil {
 		return Session{}, "", err
@@ -157,6 +168,7 @@ func (m *Manager) Raise(ctx context.Context, s Session, p authn.Proof, d riskste
 		if p.Assurance() < cur.Reached(now) {
 			return Session{}, "", ErrWeaker
 		}
+		cur.Snapshot = d.Snapshot() // the person stands for the device as it is now: a key that it lost binds it no longer
 		m.raise(&cur, p, d, now)
 		m.rotate(&cur, secret, now)
 		if !marked {
@@ -168,7 +180,7 @@ func (m *Manager) Raise(ctx context.Context, s Session, p authn.Proof, d riskste
 		err = m.store.UpdateSession(ctx, cur)
 		if err == nil {
 			cur.Version++
-			return cur, string(cur.ID) + "." + secret, nil
+			return cur, string(cur.ID) + "." + secret, m.unlimit(ctx, &cur, p, d)
 		}
 		if !errors.Is(err, store.ErrStale) {
 			return Session{}, "", fmt.Errorf("sessions: raise: %w", err)
@@ -183,7 +195,7 @@ func (m *Manager) raise(s *Session, p authn.Proof, d riskstep.Decision, now time
 	if p.Assurance() > s.Assurance {
 		s.Raised, s.RaisedUntil = p.Assurance(), now.Add(m.policy.Raise)
 	}
-	life := m.policy.life(s.Assurance, flags(d))
+	life := m.policy.bearing(m.policy.life(s.Assurance, flags(d)), s.Snapshot.Key)
 	s.LastSeen, s.IdleUntil, s.ExpiresAt = now, now.Add(life.Idle), now.Add(life.Absolute)
 	s.usedAt(d.Place())
 }

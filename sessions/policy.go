@@ -20,7 +20,9 @@ type Policy struct {
 	Lives [ident.HardwareBound + 1]Life
 	// Risky divides the life of a session whose sign-in was flagged and reached one factor only: by
 	// Risky[0] for one flag (a new device or a new country), by Risky[1] for both.
-	Risky       [2]int
+	Risky [2]int
+	// Bearer bounds the life of a session whose device proved no key when the person did; 0 for no such bound.
+	Bearer      time.Duration
 	Raise       time.Duration // how long a step-up lasts: 10 min
 	RotateEvery time.Duration // how old a cookie's secret may grow: 15 min
 	PrevGrace   time.Duration // how long the secret before it still works, on the same device: 30 s
@@ -63,6 +65,8 @@ func (p Policy) check() error {
 	switch {
 	case p.Risky[0] < 1 || p.Risky[1] < 1:
 		return errPolicy("a flagged session cannot live longer than another")
+	case p.Bearer != 0 && p.Bearer < 2*seenEvery:
+		return errPolicy("a session without a key lives two minutes at least")
 	case p.PrevGrace < 0 || p.RotateEvery <= p.PrevGrace:
 		return errPolicy("a secret must live longer than the grace of the one before")
 	case p.PerUser < 1 || p.PerUser > 150:
@@ -77,6 +81,15 @@ func (p Policy) life(r ident.Assurance, flags int) Life {
 	if flags > 0 && r < ident.AAL2 {
 		n := time.Duration(p.Risky[min(flags, 2)-1])
 		l.Idle, l.Absolute = max(l.Idle/n, 2*seenEvery), max(l.Absolute/n, 2*seenEvery)
+	}
+	return l
+}
+
+// bearing is l for a session whose device proved key, or shorter where it is "": whoever holds its cookie holds the session.
+func (p Policy) bearing(l Life, key string) Life {
+	if key == "" && p.Bearer > 0 {
+		l.Absolute = min(l.Absolute, p.Bearer)
+		l.Idle = min(l.Idle, l.Absolute)
 	}
 	return l
 }

@@ -54,6 +54,7 @@ func (s *Server) second(w http.ResponseWriter, r *http.Request, verify verifySec
 	var t authn.Throttled
 	switch {
 	case errors.Is(err, authn.ErrWrong), errors.Is(err, authn.ErrOff):
+		s.failed(ctx, first.User())
 		return again(http.StatusUnauthorized, pages.Code{Fault: pages.Rejected})
 	case errors.As(err, &t):
 		w.Header().Set("Retry-After", itoa(retryAfter(err)))

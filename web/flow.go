@@ -78,6 +78,26 @@ func (f *flow) request() *oauth.Request {
 	return &oauth.Request{}
 }
 
+// profile is the strictness of the client.
+func (f *flow) profile() string {
+	if f.live == nil || f.live.Client == nil {
+		return ""
+	}
+	return string(f.live.Client.Profile)
+}
+
+type suspendedKey struct{}
+
+// withSuspended keeps the session of a cookie that its owner has to prove anew before it is used again.
+func withSuspended(ctx context.Context, s sessions.Session) context.Context {
+	return context.WithValue(ctx, suspendedKey{}, &s)
+}
+
+func suspended(ctx context.Context) *sessions.Session {
+	s, _ := ctx.Value(suspendedKey{}).(*sessions.Session)
+	return s
+}
+
 func (s *Server) form(r *http.Request, f *flow) pages.Form {
 	out := pages.Form{CSRF: s.csrf(r, f.about())}
 	if f.live != nil {
@@ -186,11 +206,22 @@ func (s *Server) question(ctx context.Context, f *flow, p authn.Proof) (in risks
 	if f.live == nil && slices.Contains(factorPages, f.to) {
 		in.Need = factors.Best
 	}
+	in.Profile, in.Scopes = f.profile(), f.request().Scope
 	had = current(ctx)
+	if held := suspended(ctx); had == nil && held != nil && held.User == p.User() {
+		had = held // it goes on once its owner has proved anew who they are
+	}
 	if had != nil && had.User == p.User() {
 		in.Moment, in.Held = riskstep.AtStepUp, had.Reached(s.opt.Now())
 		in.Need = max(in.Need, in.Held)
 		in.Was = had.Snapshot
+		if f.live != nil {
+			demanded, err := s.opt.Authorize.Demanded(ctx, f.live, had)
+			if err != nil {
+				return in, nil, oauth.Unavailable(err)
+			}
+			in.Need = max(in.Need, demanded)
+		}
 	}
 	return in, had, nil
 }

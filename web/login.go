@@ -2,12 +2,14 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/postern-id/postern/authn"
+	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/web/pages"
 )
@@ -39,6 +41,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	var t authn.Throttled
 	switch {
 	case errors.Is(err, authn.ErrWrong), errors.Is(err, authn.ErrOff):
+		s.failedAs(ctx, a.Identifier)
 		return s.loginPage(w, r, f, http.StatusUnauthorized, pages.Login{Identifier: a.Identifier, Fault: pages.Rejected})
 	case errors.As(err, &t):
 		w.Header().Set("Retry-After", itoa(retryAfter(err)))
@@ -47,6 +50,24 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.proved(w, r, f, p)
+}
+
+// failedAs has the risk engine count an attempt that failed. Nobody is who the name says they are, so it counts for the name too
+// where nobody has it: the same work is done, and the same page follows.
+func (s *Server) failedAs(ctx context.Context, identifier string) {
+	name := authn.NormalizeIdentifier(identifier)
+	account := ident.UserID("? " + name)
+	if u, err := s.opt.Users.UserByIdentifier(ctx, name); err == nil {
+		account = u.ID
+	}
+	s.failed(ctx, account)
+}
+
+// failed has the risk engine count an attempt at account that failed.
+func (s *Server) failed(ctx context.Context, account ident.UserID) {
+	if err := s.opt.Risk.Failed(ctx, account, oauth.EnvOf(ctx)); err != nil {
+		oauth.Leave(ctx, err)
+	}
 }
 
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, f *flow, status int, v pages.Login) error {

@@ -117,6 +117,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, row route, env id
 				if fresh != "" {
 					s.setCookie(w, sessionCookie, fresh, 0)
 				}
+			case errors.Is(err, sessions.ErrElsewhere):
+				ctx = withSuspended(ctx, sess)
 			case !errors.Is(err, sessions.ErrNone):
 				return oauth.Unavailable(err)
 			}

@@ -121,6 +121,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) error {
 	ctx, f := r.Context(), c.flow
 	p, err := s.opt.Authn.Passkey(ctx, c.fields["handle"], s.bind(r, f), c.Response, oauth.EnvOf(ctx))
 	if err != nil {
+		if errors.Is(err, authn.ErrWrong) {
+			s.failed(ctx, "")
+		}
 		return err
 	}
 	if f.hold != "" {

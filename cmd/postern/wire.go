@@ -23,6 +23,7 @@ import (
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/keys/transit"
 	"github.com/postern-id/postern/notify"
+	"github.com/postern-id/postern/oauth/meta"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/riskstep/geo"
 	"github.com/postern-id/postern/sessions"
@@ -56,6 +57,7 @@ type house struct {
 	log     *slog.Logger
 	metrics *metrics // nil in commands
 	db      *sqldb.DB
+	feed    *meta.Feed  // nil in commands
 	redis   *redisdb.DB // nil where none is configured
 
 	sealer  *keys.Sealer
@@ -65,8 +67,8 @@ type house struct {
 	risk    *riskstep.Engine
 	session *sessions.Manager
 	notices *notify.Service
-	dev     bool    // what would be mailed is shown instead
-	pseudo  int     // by how many percent dev makes the texts of pages longer
+	dev     bool // what would be mailed is shown instead
+	pseudo  int  // by how many percent dev makes the texts of pages longer
 	atlas   *geo.Atlas
 }
 
@@ -75,7 +77,7 @@ func openHouse(ctx context.Context, cfg Config, log *slog.Logger) (*house, error
 	ctx, cancel := context.WithTimeout(ctx, connectLimit)
 	defer cancel()
 	h := &house{cfg: cfg, log: log}
-	db, err := sqldb.Open(ctx, sqldb.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN, Now: clock, MaxConns: cfg.Database.MaxConns})
+	db, err := sqldb.Open(ctx, sqldb.Options{Driver: cfg.Database.Driver, DSN: cfg.Database.DSN, Now: clock, MaxConns: cfg.Database.MaxConns, Revoked: h.wrote})
 	if err == nil {
 		if err = db.Ping(ctx); err != nil {
 			db.Close()
@@ -348,7 +350,7 @@ func (h *house) theSessions(ctx context.Context) (*sessions.Manager, error) {
 		p.Lives[rung] = sessions.Life{Idle: l.Idle.D(), Absolute: l.Absolute.D()}
 	}
 	h.session, err = sessions.New(sessions.Options{Store: h.db, Audit: journal, Now: clock, Rand: random,
-		DeviceKey: func() [][]byte { return sealer.Derive(deriveDevice) }, Policy: p, Locate: h.locate})
+		DeviceKey: func() [][]byte { return sealer.Derive(deriveDevice) }, Policy: p, Locate: h.locate, Risk: h.judge()})
 	return h.session, err
 }
 
@@ -358,6 +360,14 @@ func (h *house) locate(ip netip.Addr) riskstep.Place {
 		return riskstep.Place{}
 	}
 	return h.risk.Locate(ip)
+}
+
+// judge is who judges sessions in use; nobody for the commands of operators.
+func (h *house) judge() sessions.Judge {
+	if h.risk == nil {
+		return nil
+	}
+	return h.risk
 }
 
 // randomText returns n random bytes in base64url.

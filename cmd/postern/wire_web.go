@@ -78,6 +78,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	if err != nil {
 		return nil, err
 	}
+	h.remember(registry)
 	iss, t := h.cfg.Issuer, h.cfg.Tokens
 	fetch := egress.New(egress.Options{Allow: allow})
 	h.describe(registry, p.tokens, egress.Options{Allow: allow})
@@ -91,7 +92,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Now: clock, Rand: random, Access: t.Access.D(), IDToken: t.ID.D()})
 	auth := clientauth.New(clientauth.Options{Registry: registry, Ephemeral: h.ephemeral(), Counters: h.counters(), Audit: h.journal,
 		Keys: clientKeys, SecretKeys: func() [][]byte { return p.sealer.Derive(deriveClientSecret) },
-		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke, iss + meta.PathDeviceAuth, iss + meta.PathCIBA}, Now: clock})
+		Issuer: iss, Endpoints: []string{iss + meta.PathToken, iss + meta.PathIntrospect, iss + meta.PathRevoke, iss + meta.PathLog, iss + meta.PathDeviceAuth, iss + meta.PathCIBA}, Now: clock})
 	discovery := meta.NewDiscovery(iss, registry, p.tokens)
 	discovery.Registration, discovery.Documents = newcomers != nil, h.cfg.Registration.Documents
 	forms := func() [][]byte { return p.sealer.Derive(deriveForms) }
@@ -113,7 +114,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Offline: t.Refresh.D(), Tell: push.Tell})
 	handler, err := web.New(web.Options{
 		Issuer: iss, Dev: dev, Pseudo: h.pseudo,
-		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer,
+		Authorize: authorize.New(authorize.Options{Registry: registry, Issue: issuer, Risk: p.risk,
 			Reader: reader, Devices: devices, Grants: h.db, Consents: h.db, Ephemeral: h.ephemeral(), Audit: h.journal, Best: best(p.people), State: state, Now: clock,
 			Code: t.Code.D(), Offline: t.Refresh.D()}),
 		Token: token.New(token.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Ephemeral: h.ephemeral(),
@@ -122,7 +123,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 			Locate: p.risk.Locate, Audit: h.journal, Issuer: iss, Path: meta.PathDevice, Secret: issuer.NewSecret, Rand: random, Now: clock,
 			Life: h.cfg.Device.Code.D(), Warn: h.cfg.Device.Elsewhere == "warn"}),
 		CIBA: ciba, Decisions: h.cfg.Backchannel.Decisions,
-		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Ephemeral: h.ephemeral(),
+		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Log: h.db, Feed: h.theFeed(), Ephemeral: h.ephemeral(),
 			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
 		Discovery: discovery, States: states, Register: newcomers, Logos: logos,
 		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,

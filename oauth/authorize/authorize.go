@@ -13,6 +13,7 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
 	"github.com/postern-id/postern/oauth/issue"
+	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
 
@@ -27,6 +28,7 @@ type Options struct {
 	Devices   oauth.Devices
 	Audit     audit.Recorder
 	Best      func(context.Context, ident.UserID) (ident.Assurance, error)          // what a person can reach with the factors they hold
+	Risk      sessions.Judge                                                        // of a client's wish to use a session
 	State     func(ctx context.Context, c *oauth.Client, redirectURI string) string // session_state of an answer, Session Management §3; nil for none
 	Now       func() time.Time
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/span"
 	"github.com/postern-id/postern/store"
@@ -78,30 +79,63 @@ func (s *Service) next(ctx context.Context, it *oauth.Interaction, c *oauth.Clie
 	case q.MaxAge != nil && !it.Proved && now.Sub(sess.AuthTime) > time.Duration(*q.MaxAge)*time.Second:
 		return ask(Login, oauth.LoginRequired, sess), nil
 	}
-	if q.Need > sess.Reached(now) {
+	d, err := s.judge(ctx, q, c, sess)
+	if err != nil {
+		return Step{}, oauth.Unavailable(err)
+	}
+	need, hard := q.Need, q.NeedHard
+	switch d.Action() {
+	case riskstep.Deny, riskstep.Revoke:
+		return Step{Err: oauth.AccessDenied("The situation does not allow it.")}, nil
+	case riskstep.StepUp:
+		if stale := d.MaxAge() > 0 && now.Sub(sess.AuthTime) > d.MaxAge(); stale && !it.Proved {
+			return ask(Login, oauth.LoginRequired, sess), nil
+		}
+		if d.Required() > need {
+			need, hard = d.Required(), true
+		}
+	}
+	if need > sess.Reached(now) {
 		best, err := s.opt.Best(ctx, sess.User)
 		if err != nil {
 			return Step{}, err
 		}
-		if best >= q.Need {
+		if best >= need {
 			return ask(StepUp, oauth.InteractionRequired, sess), nil
 		}
-		if q.NeedHard {
+		if hard {
 			return Step{Err: oauth.UnmetRequirements()}, nil
 		}
 	}
-	return s.consent(ctx, it, c, sess, ask)
+	return s.consent(ctx, it, c, sess, missing(grantable(c, q.Scope), d.Narrow()), ask)
 }
 
-func (s *Service) consent(ctx context.Context, it *oauth.Interaction, c *oauth.Client, sess *sessions.Session,
+// judge asks whether the client may use the session for what it wants, here and now.
+func (s *Service) judge(ctx context.Context, q *oauth.Request, c *oauth.Client, sess *sessions.Session) (riskstep.Decision, error) {
+	if s.opt.Risk == nil {
+		return riskstep.Decision{}, errors.New("authorize: nobody judges risk")
+	}
+	return s.opt.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.AtAuthorize, User: sess.User, Client: c.ID, Profile: string(c.Profile), Scopes: q.Scope,
+		Env: oauth.EnvOf(ctx), Held: sess.Reached(s.opt.Now()), AuthTime: sess.AuthTime, Was: sess.Snapshot})
+}
+
+// Demanded is what the risk of an interaction demands of whoever proves more in sess: None where it demands nothing.
+func (s *Service) Demanded(ctx context.Context, l *Live, sess *sessions.Session) (ident.Assurance, error) {
+	d, err := s.judge(ctx, &l.Request, l.Client, sess)
+	if err != nil || d.Action() != riskstep.StepUp {
+		return ident.None, err
+	}
+	return d.Required(), nil
+}
+
+func (s *Service) consent(ctx context.Context, it *oauth.Interaction, c *oauth.Client, sess *sessions.Session, scope []string,
 	ask func(Kind, func() *oauth.Error, *sessions.Session) Step) (Step, error) {
 	q := &it.Request
-	scope := grantable(c, q.Scope)
 	switch {
 	case it.Decided && it.Denied:
 		return Step{Err: oauth.AccessDenied("The person did not allow it.")}, nil
 	case it.Decided:
-		return Step{Kind: Respond, Session: sess, Scope: it.Scope}, nil
+		return Step{Kind: Respond, Session: sess, Scope: missing(it.Scope, missing(it.Scope, scope))}, nil
 	case c.SkipConsent && !q.Has("consent"):
 		return Step{Kind: Respond, Session: sess, Scope: scope}, nil
 	}

@@ -59,7 +59,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	must(err)
 	s.Risk, err = riskstep.New(riskstep.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, HashKey: derive("risk-profile")})
 	must(err)
-	s.Sessions, err = sessions.New(sessions.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, DeviceKey: derive("device")})
+	s.Sessions, err = sessions.New(sessions.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, DeviceKey: derive("device"), Risk: s.Risk})
 	must(err)
 	iss := issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: s.Ring, Derive: s.Sealer.Derive, Anchor: s.Sealer.Anchor, Keys: s.ClientKeys, Registry: s.Registry, Users: s.DB, Now: s.Now})
 	auth := clientauth.New(clientauth.Options{Registry: s.Registry, Ephemeral: s.DB, Counters: s.DB, Audit: s.Audit, Keys: s.ClientKeys,
@@ -67,7 +67,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	devices := oauth.Devices{Ephemeral: s.DB, Now: s.Now}
 	opt := web.Options{
 		Issuer: oauthtest.Issuer,
-		Authorize: authorize.New(authorize.Options{Registry: s.Registry, Reader: s.Reader, Issue: iss, Grants: s.DB, Consents: s.DB, Ephemeral: s.DB, Devices: devices,
+		Authorize: authorize.New(authorize.Options{Risk: s.Risk, Registry: s.Registry, Reader: s.Reader, Issue: iss, Grants: s.DB, Consents: s.DB, Ephemeral: s.DB, Devices: devices,
 			Audit: s.Audit, Now: s.Now, Best: func(ctx context.Context, u ident.UserID) (ident.Assurance, error) {
 				f, err := s.Authn.Factors(ctx, u)
 				return f.Best, err
@@ -76,7 +76,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 			Audit: s.Audit, Now: s.Now, Grace: 20 * time.Second}),
 		Device: backchannel.NewDevice(backchannel.DeviceOptions{Registry: s.Registry, Reader: s.Reader, Auth: auth, Devices: devices, Counters: s.DB,
 			Locate: s.Risk.Locate, Audit: s.Audit, Issuer: oauthtest.Issuer, Path: meta.PathDevice, Secret: iss.NewSecret, Rand: rand.Reader, Now: s.Now}),
-		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Logouts: s.DB, Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
+		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Logouts: s.DB, Log: s.DB, Feed: meta.NewFeed(meta.FeedOptions{Store: s.DB}), Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now}),
 		Discovery: meta.NewDiscovery(oauthtest.Issuer, s.Registry, s.Ring),
 		Authn:     s.Authn, Risk: s.Risk, Sessions: s.Sessions, Users: s.DB, Grants: s.DB, Consents: s.DB, Registry: s.Registry,
