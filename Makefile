@@ -27,6 +27,10 @@ test: setup ## run everything: format, vet, all tests under -race, real clients,
 bench: build ## load a server of its own and print CPU an operation (ARGS="-engine postgres -dsn postgres://…")
 	go run ./bench -bin bin/postern $(ARGS)
 
+.PHONY: risk-report
+risk-report: ## measure the risk model and write docs/RISK-REPORT.md; takes minutes
+	go test ./riskstep/eval -run '^TestReport$$' -count=1 -timeout 60m -report $(CURDIR)/docs
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short while (FUZZTIME=10s)
 	@scripts/fuzz
