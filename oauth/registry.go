@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/store"
@@ -35,7 +36,8 @@ type parsed struct {
 
 type snapshot struct {
 	rev       int64
-	dynamic   int // clients that registered themselves
+	dynamic   int   // clients that registered themselves
+	longest   int64 // seconds that an access token of any client lives at most, of those that have a time of their own
 	clients   map[ident.ClientID]*Client
 	resources map[string]*Resource
 	byScope   map[string][]string // scope → resources that declare it
@@ -106,6 +108,7 @@ func (r *Registry) load(ctx context.Context) error {
 		if c.Origin == ByRegistration {
 			s.dynamic++
 		}
+		s.longest = max(s.longest, c.TokenSeconds)
 		for _, o := range c.WebOrigins {
 			s.origins[o] = true
 		}
@@ -165,6 +168,11 @@ func (r *Registry) Find(ctx context.Context, id ident.ClientID) (*Client, error)
 
 // Dynamic is how many clients registered themselves.
 func (r *Registry) Dynamic() int { return r.snap.Load().dynamic }
+
+// LongestAccess is how long an access token lives at most among the clients that have a time of their own; 0: none has.
+func (r *Registry) LongestAccess() time.Duration {
+	return time.Duration(r.snap.Load().longest) * time.Second
+}
 
 // Resource returns the declared resource, or store.ErrNotFound.
 func (r *Registry) Resource(id string) (*Resource, error) {

@@ -59,6 +59,7 @@ func (s *Server) routes() []route {
 		{meta.PathUserInfo, both, api, clients, 16 * kb, 0, o.Meta.UserInfo},
 		{meta.PathIntrospect, post, api, nobody, 32 * kb, 0, o.Meta.Introspect},
 		{meta.PathRevoke, post, api, clients, 32 * kb, 0, o.Meta.Revoke},
+		{meta.PathLog, both, api, nobody, 16 * kb, pace, o.Meta.Revocations},
 		{meta.PathLogout, both, open, nobody, 64 * kb, pace, s.logout},
 		{meta.PathSession, get, frame, nobody, 0, 0, s.checkSession},
 		{meta.PathDeviceAuth, post, api, nobody, 32 * kb, 10, o.Device.Authorize},

@@ -139,6 +139,7 @@ func (s *server) run(ctx context.Context) error {
 		wg.Go(func() { t.loop(ctx, h) })
 	}
 	start(func() error { return s.site.logouts.Run(ctx, s.reporter("logout")) })
+	start(func() error { return h.runFeed(ctx, s.reporter("revocations")) })
 	start(func() error { return s.site.ciba.Run(ctx, s.reporter("backchannel")) })
 	<-ctx.Done()
 	err := context.Cause(ctx)
@@ -250,7 +251,10 @@ func (s *server) tasks() []task {
 	h := s.house
 	list := []task{
 		{"keys", time.Second, s.site.tokens.Tick},
-		{"registry", time.Second, s.site.registry.Reload},
+		{"registry", time.Second, func(ctx context.Context) error {
+			defer h.remember(s.site.registry)
+			return s.site.registry.Reload(ctx)
+		}},
 		{"data_keys", time.Second, s.site.sealer.Reload},
 		{"certificate", time.Minute, func(context.Context) error { return s.loadCert() }},
 		{"risk", time.Minute, h.risk.Sync},

@@ -38,6 +38,7 @@ var surface = []endpoint{
 	{"/userinfo", "GET HEAD POST", "clients", "api", 16, ""},
 	{"/introspect", "POST", "", "api", 32, ""},
 	{"/revoke", "POST", "clients", "api", 32, ""},
+	{"/revocations", "GET HEAD POST", "", "api", 16, ""},
 	{"/logout", "GET HEAD POST", "", "open", 64, ""},
 	{"/check-session", "GET HEAD", "", "frame", 0, "404"}, // switched off
 	{"/bc-authorize", "POST", "", "api", 64, ""},
@@ -105,7 +106,7 @@ func TestSurfaceIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := map[string]string{"meta.PathAuthorize": meta.PathAuthorize, "meta.PathToken": meta.PathToken, "meta.PathUserInfo": meta.PathUserInfo,
-		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice, "meta.PathCIBA": meta.PathCIBA,
+		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathLog": meta.PathLog, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice, "meta.PathCIBA": meta.PathCIBA,
 		"static.Prefix": static.Prefix, "inbox": "/approve", "approversPage": "/account/approvers", "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
 	var text func(ast.Expr) string
 	text = func(e ast.Expr) string {

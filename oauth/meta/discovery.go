@@ -19,6 +19,7 @@ const (
 	PathUserInfo   = "/userinfo"
 	PathIntrospect = "/introspect"
 	PathRevoke     = "/revoke"
+	PathLog        = "/revocations"
 	PathJWKS       = "/jwks"
 	PathLogout     = "/logout"
 	PathSession    = "/check-session"
@@ -104,6 +105,7 @@ type metadata struct {
 	CIBAModes          []string `json:"backchannel_token_delivery_modes_supported"`
 	CIBAAlgs           []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
 	CIBAUserCode       bool     `json:"backchannel_user_code_parameter_supported"`
+	Log                string   `json:"postern_revocations_endpoint"` // docs/tokens.md
 	ClientDocuments    bool     `json:"client_id_metadata_document_supported,omitempty"`
 }
 
@@ -113,7 +115,7 @@ func (d *Discovery) build() ([]byte, error) {
 	at := func(path string) string { return d.issuer + path }
 	m := metadata{
 		Issuer: d.issuer, Authorize: at(PathAuthorize), Token: at(PathToken), UserInfo: at(PathUserInfo), JWKS: at(PathJWKS),
-		Introspect: at(PathIntrospect), Revoke: at(PathRevoke), Logout: at(PathLogout),
+		Introspect: at(PathIntrospect), Revoke: at(PathRevoke), Log: at(PathLog), Logout: at(PathLogout),
 		Scopes: d.registry.ScopesSupported(), ResponseTypes: oauth.ResponseTypes, ResponseModes: oauth.ResponseModes,
 		GrantTypes: oauth.GrantTypes, ACRs: ident.ACRs[:], SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: d.ring.Algs(),
 		TokenAuth: auth, TokenAuthAlgs: oauth.AssertionAlgs, IntrospectAuth: secrets, IntrospectAuthAlgs: oauth.AssertionAlgs,

@@ -25,6 +25,7 @@ type desk struct {
 	*meta.Service
 	*meta.Discovery
 	issuer *issue.Issuer
+	feed   *meta.Feed
 	manage *sessions.Manager
 }
 
@@ -44,7 +45,8 @@ func open(t testing.TB) *desk {
 	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Anchor: d.Sealer.Anchor, Keys: d.ClientKeys, Registry: d.Registry, Users: d.DB, Now: d.Now})
 	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Keys: d.ClientKeys,
 		SecretKeys: d.SecretKeys, Issuer: oauthtest.Issuer, Now: d.Now})
-	d.Service = meta.New(meta.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Logouts: d.DB, Ephemeral: d.DB, Users: d.DB, Sessions: d.manage, Audit: d.Audit, Now: d.Now})
+	d.feed = meta.NewFeed(meta.FeedOptions{Store: d.DB, Every: 10 * time.Millisecond})
+	d.Service = meta.New(meta.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Logouts: d.DB, Log: d.DB, Feed: d.feed, Ephemeral: d.DB, Users: d.DB, Sessions: d.manage, Audit: d.Audit, Now: d.Now})
 	d.Discovery = meta.NewDiscovery(oauthtest.Issuer, d.Registry, d.Ring)
 	if err := d.DB.PutUser(context.Background(), authn.User{ID: "ann", Username: "ann", Email: "ann@example.com", CreatedAt: d.Clock, UpdatedAt: d.Clock}); err != nil {
 		t.Fatal(err)

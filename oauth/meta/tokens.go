@@ -29,6 +29,8 @@ type Options struct {
 	Issue     *issue.Issuer
 	Grants    oauth.GrantStore
 	Logouts   oauth.LogoutStore
+	Log       oauth.RevocationStore
+	Feed      *Feed
 	Ephemeral store.Ephemeral
 	Users     authn.Store
 	Sessions  *sessions.Manager
@@ -291,6 +293,10 @@ func (s *Service) revoke(ctx context.Context, c *oauth.Client, raw string) error
 		}
 		if a.Grant == "" {
 			if err := s.opt.Audit.Record(ctx, ev); err != nil {
+				return oauth.Unavailable(err)
+			}
+			// The log first: who tries again after half of it failed writes to it twice, and no harm is done.
+			if err := s.opt.Log.RevokeToken(ctx, a.ID, s.opt.Now(), time.Unix(a.Expires, 0)); err != nil {
 				return oauth.Unavailable(err)
 			}
 			err := s.opt.Ephemeral.Put(ctx, store.KeyOf("revoked", a.ID), []byte{1}, time.Unix(a.Expires, 0).Add(time.Minute))
