@@ -70,13 +70,13 @@ const habitWeight = 3
 
 // nu is the rate at which a level is new for this person: the tenant's, moved towards their own.
 func (a *assessment) nu(level int) float64 {
-	return a.ring.habits[level].towards(a.tables.rate(&a.match, a.login, level))
+	return a.ring.habits[level].towards(a.tables.rate(&a.match, level, a.login.Net.ASN))
 }
 
 // leastNu is the least that nu could be, whatever the network: what is not known is judged by it.
 func (a *assessment) leastNu(level int) float64 {
 	rate := float64(a.tables.rates.Load()[level][countBuckets-1][0])
-	if level == lPrefix || level == lAddress {
+	if level == lPrefix {
 		rate *= leastChurn
 	}
 	return a.ring.habits[level].towards(rate)

@@ -58,7 +58,6 @@ const (
 	levelKey
 	levelAgent
 	levelJA4
-	levelNet // of the tenant, not of a person
 )
 
 // mac is the working memory of one hash; it is pooled, as the cipher is an interface and its arguments escape.
@@ -118,10 +117,10 @@ func value[T string | []byte](m *mac, level byte, v T) (h hash) {
 // digest is the hashes of one login under one key.
 type digest struct{ prefix, address, device, key, agent, ja4 hash }
 
-// digests are the hashes of l under every key, and the tenant's own hash of its network under the current one.
-func (h *Hasher) digests(l *Login, out *[maxKeys]digest) (n int, network uint64) {
+// digests are the hashes of l under every key; n of them.
+func (h *Hasher) digests(l *Login, out *[maxKeys]digest) (n int) {
 	if h == nil || len(h.blocks) == 0 {
-		return 0, 0
+		return 0
 	}
 	m := h.pool.Get().(*mac)
 	defer h.pool.Put(m)
@@ -148,12 +147,7 @@ func (h *Hasher) digests(l *Login, out *[maxKeys]digest) (n int, network uint64)
 			d.ja4 = value(m, levelJA4, bounded(l.JA4))
 		}
 	}
-	if prefix.n > 0 {
-		m.start(h.blocks[0], "")
-		v := value(m, levelNet, prefix.b[:prefix.n])
-		network = uint64(binary.BigEndian.Uint16(v[:]))<<32 | uint64(binary.BigEndian.Uint32(v[2:]))
-	}
-	return len(h.blocks), network
+	return len(h.blocks)
 }
 
 // bounded cuts what somebody else chose to a length that costs nothing to hash.

@@ -33,7 +33,6 @@ type match struct {
 	n           int
 	digests     [maxKeys]digest
 	keys        int
-	network64   uint64 // of the tenant: the same network hashes the same for everybody
 	os, browser uint16
 	version     uint32
 
@@ -60,7 +59,7 @@ type context struct{ n, gap uint8 }
 // look fills m. It takes no memory beyond m.
 func (m *match) look(r *Ring, h *Hasher, l *Login) {
 	m.now, m.n = seconds(l.At), r.n
-	m.keys, m.network64 = h.digests(l, &m.digests)
+	m.keys = h.digests(l, &m.digests)
 	m.os, m.browser, m.version = code(l.Agent.OS), code(l.Agent.Browser), packVersion(l.Agent.Version)
 	var old digest
 	var oldRead bool
@@ -179,21 +178,20 @@ func (m *match) levels(r *Ring, l *Login) {
 		}
 	}
 	if d.prefix != (hash{}) {
-		m.judge(r, lPrefix, r.having(m.asn, hasPrefix), m.network)
+		within := m.asn
+		if m.network != 0 { // the same whatever its provider is called today
+			within = m.all
+		}
+		m.judge(r, lPrefix, r.having(within, hasPrefix), m.network)
 	}
 	if d.address != (hash{}) {
 		m.judge(r, lAddress, r.having(m.network, hasAddress), m.address)
 	}
 	m.judge(r, lDevice, m.all, m.device)
-	family, agent, from := lFamily, lAgent, m.device
-	if m.device == 0 {
-		family, agent, from = lFamilyNew, lAgentNew, m.all
-	}
-	if m.os|m.browser != 0 {
-		m.judge(r, family, r.having(from, hasFamily), m.family&from)
-	}
-	if d.agent != (hash{}) {
-		m.judge(r, agent, r.having(m.family&from, hasAgent), m.agent&m.family&from)
+	m.judgeAgent(r, lFamilyNew, lAgentNew, m.all, hasFamily, hasAgent)
+	if m.device != 0 { // what a stranger's agent would say is not learnt from
+		m.judged &^= 1<<lFamilyNew | 1<<lAgentNew
+		m.judgeAgent(r, lFamily, lAgent, m.device, hasFamily, hasAgent)
 	}
 	if keyed := r.having(m.device, hasKey); keyed != 0 {
 		m.judge(r, lKey, keyed, m.shown(r, l))
@@ -205,6 +203,12 @@ func (m *match) levels(r *Ring, l *Login) {
 		}
 		m.judge(r, level, r.having(m.family, hasJA4), m.ja4&m.family)
 	}
+}
+
+// judgeAgent compares the agent with those of some entries. One that says nothing is not that of who always said something.
+func (m *match) judgeAgent(r *Ring, family, agent int, from mask, hasFamily, hasAgent func(*entry) bool) {
+	m.judge(r, family, r.having(from, hasFamily), m.family&from)
+	m.judge(r, agent, r.having(m.family&from, hasAgent), m.agent&m.family&from)
 }
 
 // shown are the entries made with the key that l proves. A proof that does not say of which key speaks of that of
@@ -259,6 +263,23 @@ func (m *match) share(level int) float64 {
 		return 1
 	}
 	return m.sum(m.same[level]) / m.sum(m.parent[level])
+}
+
+// distinct is how many values there are in some entries.
+func (r *Ring) distinct(in mask, value func(e *entry) hash) (n int) {
+	for i := range r.n {
+		if in&(1<<i) == 0 {
+			continue
+		}
+		v, seen := value(&r.entries[i]), false
+		for j := range i {
+			seen = seen || in&(1<<j) != 0 && value(&r.entries[j]) == v
+		}
+		if !seen {
+			n++
+		}
+	}
+	return n
 }
 
 // entryOf is what l teaches.

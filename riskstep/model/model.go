@@ -47,7 +47,7 @@ func (m *Model) score(a *assessment, p Pressure) Result {
 	a.found[fHosting] = a.hosting()
 	a.found[fTime] = a.hours()
 	a.bind()
-	a.relayed()
+	a.overlap()
 
 	out := Result{Prior: m.shift, Reasons: make([]Contribution, 0, signals+2)}
 	var parts [signals]float64

@@ -134,12 +134,11 @@ func (r *Ring) learn(m *match, l *Login) {
 	r.refresh(m, &e)
 	if i := r.sameDay(&e); i >= 0 {
 		// What was strongly proven is not overwritten by what was not.
-		if old := &r.entries[i]; e.flags&pending == 0 || old.flags&pending != 0 {
-			r.drop(i)
-		} else {
+		if old := r.entries[i]; e.flags&pending != 0 && old.flags&pending == 0 {
 			old.at = max(old.at, e.at)
-			return
+			e = old
 		}
+		r.drop(i)
 	}
 	for r.n > 0 && r.entries[0].at < now && now-r.entries[0].at > entryLife {
 		r.drop(0)

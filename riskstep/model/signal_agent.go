@@ -42,7 +42,7 @@ func (a *assessment) agentChain(family, exact int) (f finding) {
 		x = against(1, a.nu(exact))
 		f.level = "known browser, new version"
 	} else {
-		q := .15 + .5*a.tables.withinFamily(&a.match, a.agentValue(a.login))
+		q := .15 + .5*a.tables.withinFamily(&a.match, a.agentValue(a.login), kindAgent)
 		x = favour(q, (1-a.nu(exact))*a.share(exact))
 	}
 	f.evidence.add(evidence{x, x, x, 0})

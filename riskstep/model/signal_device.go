@@ -60,9 +60,9 @@ func (a *assessment) bind() {
 		limit := stranger[t] + other[t]
 		missing := max(0, key.evidence[t]) // a key that is shown is shown with or without the cookie
 		if over := device.evidence[t] + missing + agent.evidence[t] - limit; over > 0 {
-			cut := min(over, max(0, agent.evidence[t]))
-			agent.evidence[t] -= cut
-			key.evidence[t] -= min(over-cut, missing)
+			missing = min(missing, max(0, over-max(0, agent.evidence[t])))
+			key.evidence[t] -= missing
+			agent.evidence[t] -= over - missing
 		}
 	}
 }

@@ -13,12 +13,6 @@ func (a *assessment) hosting() (f finding) {
 	if n.State == Known {
 		f.level = "ordinary network"
 	}
-	const weight = 4
-	habit := a.sum(a.ring.having(a.all, func(e *entry) bool { return e.flags&hosted != 0 }))
-	total := a.sum(a.all) + weight
-	p := func(share int, prior float64) float64 {
-		return (habit + weight*a.tables.share(share, prior, 50)) / total
-	}
 	worse := func(q evidence, p float64, level string, novel Novelty) {
 		f.level, f.novel = level, f.novel|novel
 		for t := range types {
@@ -26,24 +20,37 @@ func (a *assessment) hosting() (f finding) {
 		}
 	}
 	if n.Hosting {
-		worse(fromHosting, p(shareHosting, .03), "hosting", Hosting)
+		worse(fromHosting, a.relays(shareHosting), "hosting", Hosting)
 	}
 	if n.Anonymous {
-		worse(fromAnonymous, p(shareAnonymous, .01), "anonymiser", Anonymous)
+		worse(fromAnonymous, a.relays(shareAnonymous), "anonymiser", Anonymous)
 	}
 	if n.Tor {
-		worse(fromTor, p(shareTor, .001), "Tor", Anonymous)
+		worse(fromTor, a.relays(shareTor), "Tor", Anonymous)
 	}
-	if n.State == Known && f.novel == 0 {
+	switch {
+	case f.novel != 0 && a.match.network != 0:
+		f.evidence, f.level = evidence{}, f.level+", used before"
+	case f.novel == 0 && n.State == Known:
 		for t, q := range fromHosting {
-			f.evidence[t] = favour(1-q, 1-p(shareHosting, .03))
+			f.evidence[t] = favour(1-q, 1-a.relays(shareHosting))
 		}
 	}
 	return f
 }
 
-// relayed takes from travel what hosting says already: the place of a relay is not that of its user.
-func (a *assessment) relayed() {
+// relays is how often the person comes through a relay of some kind, starting at how often the tenant's public does.
+func (a *assessment) relays(share int) float64 {
+	const weight = 4
+	habit := a.sum(a.ring.having(a.all, func(e *entry) bool { return e.flags&hosted != 0 }))
+	return (habit + weight*a.tables.share(share, relayed[share-shareHosting], 50)) / (a.sum(a.all) + weight)
+}
+
+// relayed is where the shares of hosting, anonymisers and Tor start.
+var relayed = [...]float64{.03, .01, .001}
+
+// overlap takes from travel what hosting says already: the place of a relay is not that of its user.
+func (a *assessment) overlap() {
 	travel, hosting := &a.found[fTravel], &a.found[fHosting]
 	for t := range types {
 		travel.evidence[t] = max(0, travel.evidence[t]-max(0, hosting.evidence[t]))

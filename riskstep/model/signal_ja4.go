@@ -10,7 +10,7 @@ func (a *assessment) handshake() finding {
 	if !a.compared(level) {
 		return finding{}
 	}
-	share := max(a.tables.withinFamily(&a.match, a.ja4Value(a.login)), .01)
+	share := max(a.tables.withinFamily(&a.match, a.ja4Value(a.login), kindJA4), .01)
 	q := .05 + .5*share // half of attackers drive the same browser
 	if a.isNew(level) {
 		return finding{all(min(against(q, a.nu(level)*share), 5)), "handshake of another program", 0}

@@ -56,63 +56,87 @@ func (a *assessment) firstNetwork() finding {
 	return f
 }
 
-func (a *assessment) countryStep(limit float64) (f finding) {
-	more := elsewhere(alikeCountry, a.tables.countryShare(countryOf(a.login.Net.Country)), anyCountry)
-	if a.isNew(lCountry) {
-		f.evidence[naive] = min(against(more, a.nu(lCountry)), limit)
-		f.novel, f.level = NewCountry|NewASN|NewNetwork|NewAddress, "new country"
-		return f
+// How well each type of attacker imitates the victim's country, and the provider within it. Not all try: what was stolen is
+// used from anywhere.
+var (
+	imitatesCountry = evidence{0, .9, .95, .7}
+	imitatesASN     = evidence{0, 0, .95, .7}
+)
+
+// imitated is the evidence of a level that some attackers imitate, where x is what it says of one who does not.
+func imitated(how *evidence, x float64) (e evidence) {
+	for t, share := range how {
+		e[t] = x
+		if share > 0 {
+			e[t] = math.Log(share + (1-share)*math.Exp(x))
+		}
 	}
+	return e
+}
+
+func (a *assessment) countryStep(limit float64) (f finding) {
 	share := a.tables.countryShare(countryOf(a.login.Net.Country))
-	f.evidence[naive] = favour(more*share, (1-a.nu(lCountry))*a.share(lCountry))
+	more := elsewhere(alikeCountry, share, anyCountry)
+	if a.isNew(lCountry) {
+		x := min(against(more, a.nu(lCountry)), limit)
+		return finding{imitated(&imitatesCountry, x), "new country", NewCountry | NewASN | NewNetwork | NewAddress}
+	}
+	f.evidence = imitated(&imitatesCountry, favour(more*share, (1-a.nu(lCountry))*a.share(lCountry)))
 	return f
 }
 
 func (a *assessment) asnStep(limit float64) (f finding) {
 	share := a.tables.asnShare(a.login)
 	more := elsewhere(alikeASN, share, anyASN)
-	x := 0.
 	if a.isNew(lASN) {
-		x = min(against(more, a.nu(lASN)), limit)
-		f.novel, f.level = NewASN|NewNetwork|NewAddress, "new provider"
-	} else {
-		x = favour(more*share, (1-a.nu(lASN))*a.share(lASN))
+		x := min(against(more, a.nu(lASN)), limit)
+		return finding{imitated(&imitatesASN, x), "new provider", NewASN | NewNetwork | NewAddress}
 	}
-	f.evidence[naive], f.evidence[vpn] = x, x
+	f.evidence = imitated(&imitatesASN, favour(more*share, (1-a.nu(lASN))*a.share(lASN)))
 	return f
 }
+
+// sameNetwork and sameAddress are how often an attacker near the victim happens to come from one of the victim's networks, and there from one of
+// their addresses. Who has many, as on a mobile carrier, is met in many.
+const (
+	sameNetwork = .02
+	sameAddress = .02
+)
 
 func (a *assessment) prefixStep(limit float64) finding {
 	if a.isNew(lPrefix) {
 		return finding{all(min(against(1, a.nu(lPrefix)), limit)), "new network", NewNetwork | NewAddress}
 	}
-	// Who rents an address near the victim gets the same network more often than chance says.
-	q := min(.002+2*a.tables.networkShare(&a.match, a.login), .5)
-	return finding{all(favour(q, (1-a.nu(lPrefix))*a.share(lPrefix))), "known network", 0}
+	n := a.ring.distinct(a.parent[lPrefix], func(e *entry) hash { return e.prefix })
+	return finding{all(favour(min(sameNetwork*float64(n), .5), 1-a.nu(lPrefix))), "known network", 0}
 }
 
 func (a *assessment) addressStep(limit float64) finding {
 	if a.isNew(lAddress) {
 		return finding{all(min(against(1, a.nu(lAddress)), limit)), "known network, new address", NewAddress}
 	}
-	const q = .02
-	return finding{all(favour(q, (1-a.nu(lAddress))*a.share(lAddress))), "known address", 0}
+	n := a.ring.distinct(a.parent[lAddress], func(e *entry) hash { return e.address })
+	return finding{all(favour(min(sameAddress*float64(n), .5), 1-a.nu(lAddress))), "known address", 0}
 }
 
 // lnUnknown is what it says by itself that data is missing: as much as the rarest country.
 const lnUnknown = 2.3026 // ln rarest
 
 // blankNetwork judges an address of which nothing is known, or none. A network that the person has used is known by
-// its address alone; otherwise it counts as the newest that it could be, less where the person's networks are
-// seldom known anyway.
+// its address alone; otherwise it counts as the newest that it could be, and where data is missing as one of hosting, less where the
+// person's networks are seldom known anyway.
 func (a *assessment) blankNetwork() (f finding) {
-	seen := a.match.network != 0
 	f.level = "no address"
 	if a.login.Net.State == Unknown {
 		f.level, f.novel = "unknown network", UnknownNet
-		f.evidence = all(lnUnknown * (1 - a.blankShare()))
+		if a.match.network == 0 {
+			known := 1 - a.blankShare()
+			for t, q := range fromHosting {
+				f.evidence[t] = known * (lnUnknown + against(q, a.relays(shareHosting)))
+			}
+		}
 	}
-	if a.n == 0 || seen || a.all&^a.blank == 0 {
+	if a.match.network != 0 || a.all&^a.blank == 0 {
 		return f
 	}
 	limit := a.blankLimit()
@@ -126,17 +150,19 @@ func (a *assessment) blankNetwork() (f finding) {
 
 // unplaced is as much as any place could say against the person.
 func (a *assessment) unplaced() evidence {
-	country := against(rarest, a.leastNu(lCountry))
-	asn := against(rarest, a.leastNu(lASN))
-	prefix := max(against(1, a.leastNu(lPrefix)), against(1, a.leastNu(lAddress)))
-	asn = max(asn, prefix)
-	return evidence{max(country, asn), asn, prefix, prefix}
+	country := imitated(&imitatesCountry, against(rarest, a.leastNu(lCountry)))
+	asn := imitated(&imitatesASN, against(rarest, a.leastNu(lASN)))
+	network := max(against(1, a.leastNu(lPrefix)), against(1, a.leastNu(lAddress)))
+	for t := range types {
+		country[t] = max(country[t], asn[t], network)
+	}
+	return country
 }
 
 // blankShare is how often the person's place is not known; the tenant's share counts where it is most of all.
 func (a *assessment) blankShare() float64 {
 	const weight = 3
-	tenant := max(0, 2*a.tables.share(shareBlank, 0, 20)-1)
+	tenant := max(0, 2*a.tables.share(shareBlank, 0, 5)-1)
 	return (a.sum(a.blank) + weight*tenant) / (a.sum(a.all) + weight)
 }
 

@@ -16,11 +16,12 @@ const (
 	kindFamily
 	kindAgent
 	kindJA4
+	kindAll
 )
 
-func asnValue(l *Login) uint64 {
-	c := countryOf(l.Net.Country)
-	return mix(kindASN<<56 | uint64(binary.BigEndian.Uint16(c[:]))<<32 | uint64(l.Net.ASN))
+// asnValue is a provider in a country; 0 for all of them.
+func asnValue(country [2]byte, asn uint32) uint64 {
+	return mix(kindASN<<56 | uint64(binary.BigEndian.Uint16(country[:]))<<32 | uint64(asn))
 }
 
 func (m *match) familyValue() uint64 {
@@ -36,6 +37,11 @@ func (m *match) ja4Value(l *Login) uint64 {
 	return mix(kindJA4<<56 ^ uint64(m.os)<<16 ^ uint64(m.browser) ^ text(l.JA4))
 }
 
+// allOf is all values of a kind with the browser and system of m.
+func (m *match) allOf(kind uint64) uint64 {
+	return mix(kindAll<<56 | kind<<48 | uint64(m.os)<<16 | uint64(m.browser))
+}
+
 // text is FNV-1a of what at most maxText bytes of s say.
 func text(s string) uint64 {
 	h := uint64(14695981039346656037)
@@ -46,22 +52,23 @@ func text(s string) uint64 {
 }
 
 // sketch counts v in one cell of each row. The caller holds mu.
-func (t *Tables) sketch(at, width int, v uint64, units uint32) {
+func (t *Tables) sketch(v uint64, units uint32) {
 	for row := range rows {
-		t.add(at+row*width+int(v>>(16*row))&(width-1), units)
+		t.add(sketchCell(row, v), units)
 	}
 }
 
+func sketchCell(row int, v uint64) int {
+	return atValues + row*valueWidth + int(v>>(16*row))&(valueWidth-1)
+}
+
 // estimate is how many units v was counted: the least of its cells, each without what chance put there.
-func (t *Tables) estimate(at, width int, v uint64) float64 {
-	total := t.count(shareCell(shareNet))
-	if at == atValues {
-		total = t.count(shareCell(shareFamily)) * 2 // few values, many of each: the noise is small and only estimated
-	}
+func (t *Tables) estimate(v uint64) float64 {
+	total := t.count(shareCell(shareFamily)) + 2*t.count(shareCell(shareASN)) + 2*t.count(shareCell(shareWithin))
 	least := -1.
 	for row := range rows {
-		c := t.count(at + row*width + int(v>>(16*row))&(width-1))
-		c = max(c-(total-c)/float64(width-1), 0)
+		c := t.count(sketchCell(row, v))
+		c = max(c-(total-c)/(valueWidth-1), 0)
 		if least < 0 || c < least {
 			least = c
 		}

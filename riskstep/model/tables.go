@@ -14,15 +14,13 @@ const (
 	atShares    = atHours + 7*24 // pairs: of, with
 	atChurn     = atShares + shares*2
 	atValues    = atChurn + churnNets*churnCells
-	atNetworks  = atValues + rows*valueWidth
-	cells       = atNetworks + rows*networkWidth
+	cells       = atValues + rows*valueWidth
 
-	letters      = 26
-	churnNets    = 4096
-	churnCells   = 6
-	rows         = 4
-	valueWidth   = 4096 // power of two
-	networkWidth = 8192 // power of two
+	letters    = 26
+	churnNets  = 4096
+	churnCells = 6
+	rows       = 4
+	valueWidth = 4096 // power of two
 
 	// cellMax is where a cell stays: four bytes of the blob.
 	cellMax = 1<<28 - 1
@@ -37,8 +35,9 @@ const (
 	shareTor
 	shareCountry // total of the countries
 	shareHour    // total of the hours
-	shareNet     // total of the networks
 	shareFamily  // total of the families
+	shareASN     // total of the networks' providers
+	shareWithin  // total of agents and handshakes
 	shares
 )
 
@@ -136,34 +135,48 @@ func (t *Tables) learn(m *match, l *Login) {
 	}
 }
 
+// Values are counted when they are new for a person, so that shares are of people and nobody makes a value common by
+// coming often.
+
 // place counts where l came from.
 func (t *Tables) place(m *match, l *Login, units uint32) {
 	t.shareOf(shareHosting, l.Net.Hosting, units)
 	t.shareOf(shareAnonymous, l.Net.Anonymous, units)
 	t.shareOf(shareTor, l.Net.Tor, units)
-	if c := countryOf(l.Net.Country); c != [2]byte{} {
+	c := countryOf(l.Net.Country)
+	if c != [2]byte{} && m.country == 0 {
 		t.add(countryCell(c), units)
 		t.add(shareCell(shareCountry), units)
 	}
-	if l.Net.ASN != 0 {
-		t.sketch(atValues, valueWidth, asnValue(l), units)
+	if l.Net.ASN == 0 {
+		return
 	}
-	if m.network64 != 0 {
-		t.sketch(atNetworks, networkWidth, mix(m.network64), units)
-		t.add(shareCell(shareNet), units)
+	if m.asn == 0 {
+		t.sketch(asnValue(c, l.Net.ASN), units)
+		t.sketch(asnValue(c, 0), units)
+		t.add(shareCell(shareASN), units)
 	}
 }
 
 // agent counts what l was made with.
 func (t *Tables) agent(m *match, l *Login, units uint32) {
-	t.add(shareCell(shareFamily), units)
-	t.sketch(atValues, valueWidth, m.familyValue(), units)
-	if l.Agent.Raw != "" {
-		t.sketch(atValues, valueWidth, m.agentValue(l), units)
+	if m.family == 0 {
+		t.add(shareCell(shareFamily), units)
+		t.sketch(m.familyValue(), units)
 	}
-	if l.JA4 != "" {
-		t.sketch(atValues, valueWidth, m.ja4Value(l), units)
+	if l.Agent.Raw != "" && m.agent == 0 {
+		t.within(m, m.agentValue(l), kindAgent, units)
 	}
+	if l.JA4 != "" && m.ja4 == 0 {
+		t.within(m, m.ja4Value(l), kindJA4, units)
+	}
+}
+
+// within counts a value of the family of m, and all values of that kind.
+func (t *Tables) within(m *match, v uint64, kind uint64, units uint32) {
+	t.add(shareCell(shareWithin), units)
+	t.sketch(v, units)
+	t.sketch(m.allOf(kind), units)
 }
 
 func shareCell(share int) int { return atShares + 2*share }
@@ -201,44 +214,34 @@ func (t *Tables) countryShare(c [2]byte) float64 {
 	return (t.count(countryCell(c)) + smooth*anyCountry) / (t.count(shareCell(shareCountry)) + smooth)
 }
 
-// asnShare is the share of the network of l among the logins from its country.
+// asnShare is the share of the network of l among those from its country.
 func (t *Tables) asnShare(l *Login) float64 {
-	of := t.count(shareCell(shareCountry))
-	if c := countryOf(l.Net.Country); c != [2]byte{} {
-		of = t.count(countryCell(c))
-	}
-	n := min(t.estimate(atValues, valueWidth, asnValue(l)), of)
-	return (n + smooth*anyASN) / (of + smooth)
+	c := countryOf(l.Net.Country)
+	return t.of(asnValue(c, l.Net.ASN), asnValue(c, 0), anyASN, smooth)
 }
 
-// networkShare is the share of the prefix of l among the logins from its ASN.
-func (t *Tables) networkShare(m *match, l *Login) float64 {
-	const alike, weight = 1. / 200, 10 * strongUnits
-	if l.Net.State != Known || l.Net.ASN == 0 {
-		return alike
-	}
-	of := t.estimate(atValues, valueWidth, asnValue(l))
-	n := min(t.estimate(atNetworks, networkWidth, mix(m.network64)), of)
-	return (n + weight*alike) / (of + weight)
+// of is the share of a value among all of its kind, any where nothing is known of them.
+func (t *Tables) of(value, all uint64, any, weight float64) float64 {
+	of := t.estimate(all)
+	n := min(t.estimate(value), of)
+	return (n + weight*any) / (of + weight)
 }
 
-// familyShare is the share of browser and system of l among the tenant's logins.
+// familyShare is the share of browser and system of l among the tenant's people.
 func (t *Tables) familyShare(m *match) float64 {
 	of := t.count(shareCell(shareFamily))
-	n := min(t.estimate(atValues, valueWidth, m.familyValue()), of)
+	n := min(t.estimate(m.familyValue()), of)
 	return (n + smooth*anyFamily) / (of + smooth)
 }
 
-// withinFamily is the share of a value among the logins with the browser and system of l.
-func (t *Tables) withinFamily(m *match, v uint64) float64 {
-	of := t.estimate(atValues, valueWidth, m.familyValue())
-	n := min(t.estimate(atValues, valueWidth, v), of)
-	return (n + smooth*anyFamily) / (of + smooth)
+// withinFamily is the share of a value among those of its kind with the browser and system of m.
+func (t *Tables) withinFamily(m *match, v uint64, kind uint64) float64 {
+	return t.of(v, m.allOf(kind), anyFamily, smooth)
 }
 
 // hourShare is how often people come in the hour of the week of now and those beside it, against an even week: 1 is even.
 func (t *Tables) hourShare(now uint32) float64 {
-	const weight = 400 * strongUnits
+	const weight = 4000 * strongUnits
 	h := hourOf(now)
 	const week = 7 * 24
 	near := t.count(atHours+h) + .5*t.count(atHours+(h+1)%week) + .5*t.count(atHours+(h+week-1)%week)
@@ -248,12 +251,18 @@ func (t *Tables) hourShare(now uint32) float64 {
 // hourOf is the hour of the week of a time, from Thursday midnight UTC, when 1970 began.
 func hourOf(now uint32) int { return int(now / 3600 % (7 * 24)) }
 
-// rate is the tenant's novelty rate of a level of m.
-func (t *Tables) rate(m *match, l *Login, level int) float64 {
+// rate is the tenant's novelty rate of a level of m. What is new is measured by how often its provider hands out
+// something new; a new address by no less than others do, as its network is known.
+func (t *Tables) rate(m *match, level int, asn uint32) float64 {
 	c := m.ctx[level]
 	rate := float64(t.rates.Load()[level][c.n][c.gap])
-	if (level == lPrefix || level == lAddress) && l.Net.State == Known && l.Net.ASN != 0 {
-		rate *= t.churn(l.Net.ASN, level)
+	if asn != 0 && m.fresh&(1<<level) != 0 {
+		switch level {
+		case lPrefix:
+			rate *= t.churn(asn, level)
+		case lAddress:
+			rate *= max(t.churn(asn, level), 1)
+		}
 	}
 	return min(rate, .95)
 }
