@@ -179,8 +179,8 @@ func (m *match) levels(r *Ring, l *Login) {
 	}
 	if d.prefix != (hash{}) {
 		within := m.asn
-		if m.network != 0 { // the same whatever its provider is called today
-			within = m.all
+		if l.Net.State != Known && m.network != 0 && m.all&^m.blank != 0 { // where else its provider has networks is not known
+			within = m.network
 		}
 		m.judge(r, lPrefix, r.having(within, hasPrefix), m.network)
 	}

@@ -107,7 +107,7 @@ func (a *assessment) prefixStep(limit float64) finding {
 	if a.isNew(lPrefix) {
 		return finding{all(min(against(1, a.nu(lPrefix)), limit)), "new network", NewNetwork | NewAddress}
 	}
-	n := a.ring.distinct(a.parent[lPrefix], func(e *entry) hash { return e.prefix })
+	n := a.ring.distinct(a.all, func(e *entry) hash { return e.prefix })
 	return finding{all(favour(min(sameNetwork*float64(n), .5), 1-a.nu(lPrefix))), "known network", 0}
 }
 
