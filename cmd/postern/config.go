@@ -150,7 +150,7 @@ type GeoConfig struct {
 	MobileFile    string   `yaml:"mobile_file" doc:"List of mobile carriers."`
 	Embedded      bool     `yaml:"embedded" doc:"Use the table of countries and autonomous systems in the binary where no file has them. After 400 days it counts as unknown."`
 	MaxAge        Duration `yaml:"max_age" min:"24h" doc:"Older than this an MMDB file counts as unknown; 'postern doctor' says so."`
-	NoData string   `yaml:"no_data" enum:"absent,unknown" doc:"What an address counts as where there is no data at all: absent asks nothing, unknown insists on a second factor."`
+	NoData        string   `yaml:"no_data" enum:"absent,unknown" doc:"What an address counts as where there is no data at all: absent asks nothing, unknown insists on a second factor."`
 }
 
 // SessionsConfig bounds sessions by the rung that the sign-in reached. NIST SP 800-63B-4 §2.

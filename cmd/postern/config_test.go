@@ -144,6 +144,10 @@ func TestValidate(t *testing.T) {
 		{"idle", []string{"SESSIONS_PHR_IDLE=2d"}, "sessions.phr.idle: is longer than sessions.phr.absolute"},
 		{"lengths", []string{"PASSWORD_MIN_LENGTH_WITH_SECOND=99"}, "is longer than password.min_length"},
 		{"missing file", []string{"GEO_FILE=/nowhere.mmdb"}, "/nowhere.mmdb: no such file"},
+		{"missing list", []string{"GEO_TOR_FILE=/nowhere.txt"}, "/nowhere.txt: no such file"},
+		{"JA4 from nobody", []string{"PROXIES_JA4_HEADER=X-JA4"}, "proxies.ja4_header: is believed from proxies.trusted only"},
+		{"JA4 in no header", []string{"PROXIES_JA4_HEADER=X JA4", "PROXIES_TRUSTED=10.0.0.0/8"}, "is no name of a header"},
+		{"JA4", []string{"PROXIES_JA4_HEADER=X-JA4", "PROXIES_TRUSTED=10.0.0.0/8"}, ""},
 		{"telemetry", []string{"TELEMETRY_ENDPOINT=127.0.0.1:4318"}, "telemetry.endpoint"},
 		{"egress", []string{"EGRESS_ALLOW=x"}, "egress.allow"},
 	} {

@@ -81,13 +81,41 @@ func TestDoctor(t *testing.T) {
 	})
 }
 
-// The doctor says what a geo file is good for.
+// The doctor says what a geo file, the table and the lists are good for, and how old they are.
 func TestDoctorGeo(t *testing.T) {
-	for _, tc := range []struct{ typ, want string }{{"GeoLite2-Country", ": countries only"}, {"GeoLite2-City", ": countries and places"}} {
-		_, do := workspace(t, "")
-		must(t, do("", "keys", "rotate"))
-		if r := do("", "doctor", "-s", "geo.file="+geoFile(t, tc.typ)); !strings.Contains(r.out, "ok    geo") || !strings.Contains(r.out, tc.want) {
-			t.Errorf("%s: %d %s%s", tc.typ, r.code, r.out, r.err)
+	dir := t.TempDir()
+	list, junk, old := filepath.Join(dir, "list.txt"), filepath.Join(dir, "junk.txt"), filepath.Join(dir, "old.txt")
+	write(t, list, "192.0.2.0/24\nAS64500\n")
+	write(t, junk, "<html>")
+	write(t, old, "192.0.2.1")
+	if err := os.Chtimes(old, time.Time{}, time.Now().Add(-31*day)); err != nil {
+		t.Fatal(err)
+	}
+	_, do := workspace(t, "")
+	must(t, do("", "keys", "rotate"))
+	for _, tc := range []struct {
+		name string
+		sets []string
+		want []string
+	}{
+		{"countries", []string{"geo.file=" + geoFile(t, "GeoLite2-Country")}, []string{"ok    geo", ": countries only", "GeoLite Data created by MaxMind", "the table in the binary"}},
+		{"cities", []string{"geo.file=" + geoFile(t, "GeoLite2-City")}, []string{"ok    geo", ": countries and places"}},
+		{"the table", nil, []string{"the table in the binary", ": countries and networks"}},
+		{"nothing", []string{"geo.embedded=false"}, []string{"warn  geo", "where an address is, is unknown"}},
+		{"no networks", []string{"geo.asn_file=" + geoFile(t, "GeoLite2-Country")}, []string{"fail  geo", "no autonomous systems"}},
+		{"a list", []string{"geo.tor_file=" + list}, []string{"ok    geo", "geo.tor_file of ", ": 1 networks, 1 autonomous systems"}},
+		{"an old list", []string{"geo.tor_file=" + old}, []string{"warn  geo", "renew it"}},
+		{"no list", []string{"geo.anonymous_file=" + junk}, []string{"fail  geo", "geo.anonymous_file: ", "line 1"}},
+	} {
+		args := []string{"doctor"}
+		for _, s := range tc.sets {
+			args = append(args, "-s", s)
+		}
+		r := do("", args...)
+		for _, want := range tc.want {
+			if !strings.Contains(r.out, want) {
+				t.Errorf("%s: no %q in %d %s%s", tc.name, want, r.code, r.out, r.err)
+			}
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (d *diagnosis) geoFile(g GeoConfig, path string, open func(string, func() t
 	if db.Networks() && path == g.File {
 		has += ", and networks"
 	}
-	d.add("geo", healthy, typ+" of "+date(built)+": "+has+geo.Credit(typ), "")
+	d.add("geo", healthy, typ+" of "+date(built)+": "+has+geo.Credit(typ, path), "")
 	return db
 }
 

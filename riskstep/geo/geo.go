@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -289,10 +290,10 @@ func isCountry(s string) bool {
 	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && 'A' <= s[1] && s[1] <= 'Z'
 }
 
-// Credit is what is to be said with data of a type, with a blank before it; "" where its licence asks for nothing that is
-// known here.
-func Credit(typ string) string {
-	switch typ = strings.ToLower(typ); {
+// Credit is what is to be said with data of a type in a file, with a blank before it; "" where its licence asks for
+// nothing that is known here.
+func Credit(typ, path string) string {
+	switch typ = strings.ToLower(typ + " " + filepath.Base(path)); {
 	case strings.Contains(typ, "dbip") || strings.Contains(typ, "db-ip"):
 		return " (IP Geolocation by DB-IP, https://db-ip.com, CC BY 4.0)"
 	case strings.Contains(typ, "geolite2"):
