@@ -15,6 +15,7 @@ import (
 	"github.com/postern-id/postern/authn/authntest"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/riskstep/policy"
 	"github.com/postern-id/postern/sessions"
 )
 
@@ -46,8 +47,13 @@ func newDesk(t testing.TB, p sessions.Policy) *desk {
 	d := &desk{clock: authntest.NewClock(), trail: &authntest.Trail{}, keys: [][]byte{bytes.Repeat([]byte{1}, 32)}}
 	db := newEngine(t, d.clock)
 	d.authn = authntest.Service(t, authntest.Options{Engine: db, Clock: d.clock})
-	var err error
-	d.risk, err = riskstep.New(riskstep.Options{Store: db, Audit: d.trail, Now: d.clock.Now, Policy: riskstep.DefaultPolicy(), HashKey: func() [][]byte { return d.keys }})
+	conf := policy.DefaultConfig()
+	conf.Mode = "shadow" // what a session does with a decision is asked here, not which decision there is
+	quiet, err := conf.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.risk, err = riskstep.New(riskstep.Options{Policy: quiet, Store: db, Audit: d.trail, Now: d.clock.Now, NoGeo: riskstep.Absent, HashKey: func() [][]byte { return d.keys }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/postern-id/postern/riskstep"
+	"github.com/postern-id/postern/riskstep/policy"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/web"
 	"github.com/postern-id/postern/web/webtest"
@@ -37,10 +38,13 @@ func placed(t testing.TB) *webtest.Server {
 		nice: town("FR", 43.70, 7.27, 500), france: {Country: "FR", Known: true}}
 	return shell(t, func(o *web.Options) {
 		key := func() [][]byte { return [][]byte{[]byte(strings.Repeat("k", 32))} }
-		policy := riskstep.DefaultPolicy()
-		policy.NewCountry, policy.NewDevice = false, false
-		var err error
-		if o.Risk, err = riskstep.New(riskstep.Options{Store: o.Users.(riskstep.Store), Geo: a, Audit: o.Audit, Now: o.Now, Policy: policy, HashKey: key}); err != nil {
+		conf := policy.DefaultConfig()
+		conf.NewCountry, conf.NewDevice, conf.Mode = false, false, "shadow"
+		rules, err := conf.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Risk, err = riskstep.New(riskstep.Options{Store: o.Users.(riskstep.Store), Geo: a, Audit: o.Audit, Now: o.Now, Policy: rules, HashKey: key}); err != nil {
 			t.Fatal(err)
 		}
 		if o.Sessions, err = sessions.New(sessions.Options{Store: o.Users.(sessions.Store), Audit: o.Audit, Now: o.Now, DeviceKey: key, Locate: o.Risk.Locate}); err != nil {

@@ -34,7 +34,7 @@ func open(t testing.TB) *front {
 	}
 	f := &front{House: oauthtest.New(t, []string{app("ask", `,"grant_types":["authorization_code","refresh_token"]`), app("house", `,"skip_consent":true`), `{"client_id":"tv","token_endpoint_auth_method":"none","scope":"openid offline_access","grant_types":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"]}`, app("strong", `,"skip_consent":true,"minimum_acr":"urn:postern:acr:aal2"`)}, nil), best: ident.AAL1}
 	iss := issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: f.Ring, Derive: f.Sealer.Derive, Anchor: f.Sealer.Anchor, Keys: f.ClientKeys, Registry: f.Registry, Users: f.DB, Now: f.Now})
-	f.Service = authorize.New(authorize.Options{Registry: f.Registry, Reader: f.Reader, Issue: iss, Grants: f.DB, Consents: f.DB, Ephemeral: f.DB, Devices: oauth.Devices{Ephemeral: f.DB, Now: f.Now}, Audit: f.Audit, Now: f.Now,
+	f.Service = authorize.New(authorize.Options{Risk: f.Risk, Registry: f.Registry, Reader: f.Reader, Issue: iss, Grants: f.DB, Consents: f.DB, Ephemeral: f.DB, Devices: oauth.Devices{Ephemeral: f.DB, Now: f.Now}, Audit: f.Audit, Now: f.Now,
 		Best: func(context.Context, ident.UserID) (ident.Assurance, error) { return f.best, nil }})
 	return f
 }

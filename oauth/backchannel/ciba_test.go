@@ -26,7 +26,6 @@ import (
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/oauth/oauthtest"
 	"github.com/postern-id/postern/oauth/token"
-	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 )
 
@@ -116,8 +115,6 @@ func shop(t testing.TB, decisions bool) *counter {
 	a, err := c.people.EnrolApp(context.Background(), c.app.Request(t, "POST", "https://id.example.com/e", c.app.Enrolment(t, code, "Ann's phone"), c.Clock), ident.Env{})
 	must(err)
 	c.app.ID = a.ID
-	risk, err := riskstep.New(riskstep.Options{Store: c.DB, Audit: c.Audit, Now: c.now, Policy: riskstep.DefaultPolicy(), HashKey: derive("risk-profile")})
-	must(err)
 	c.sessions, err = sessions.New(sessions.Options{Store: c.DB, Audit: c.Audit, Now: c.now, DeviceKey: derive("device")})
 	must(err)
 	c.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: c.Ring, Derive: c.Sealer.Derive, Anchor: c.Sealer.Anchor, Keys: c.ClientKeys,
@@ -125,11 +122,11 @@ func shop(t testing.TB, decisions bool) *counter {
 	auth := clientauth.New(clientauth.Options{Registry: c.Registry, Ephemeral: c.DB, Counters: c.DB, Audit: c.Audit, Keys: c.ClientKeys,
 		SecretKeys: c.SecretKeys, Issuer: oauthtest.Issuer, Now: c.now})
 	c.options = backchannel.CIBAOptions{Registry: c.Registry, Reader: c.Reader, Auth: auth, Keys: c.ClientKeys, Issue: c.issuer,
-		Requests: oauth.CIBARequests{Ephemeral: c.tally, Now: c.now}, People: c.people, Users: c.tally, Seen: c.DB.Session, Risk: risk, Sessions: c.sessions,
+		Requests: oauth.CIBARequests{Ephemeral: c.tally, Now: c.now}, People: c.people, Users: c.tally, Seen: c.DB.Session, Risk: c.Risk, Sessions: c.sessions,
 		Grants: c.DB, Consents: c.DB, Counters: c.tally, Deliveries: c.DB, Sealer: c.Sealer, Egress: c.Fetch, Audit: trail{c.Audit, c.tally}, Now: c.now}
 	c.CIBA = backchannel.NewCIBA(c.options)
 	c.endpoint = token.New(token.Options{Registry: c.Registry, Auth: auth, Issue: c.issuer, Grants: c.DB, Ephemeral: c.DB, CIBA: c.CIBA,
-		Devices: oauth.Devices{Ephemeral: c.DB, Now: c.now}, Risk: risk, Sessions: c.sessions, Audit: c.Audit, Now: c.now, Grace: 20 * time.Second})
+		Devices: oauth.Devices{Ephemeral: c.DB, Now: c.now}, Risk: c.Risk, Sessions: c.sessions, Audit: c.Audit, Now: c.now, Grace: 20 * time.Second})
 	return c
 }
 

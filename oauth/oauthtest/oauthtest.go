@@ -17,6 +17,7 @@ import (
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/keys"
 	"github.com/postern-id/postern/oauth"
+	"github.com/postern-id/postern/riskstep"
 )
 
 // Issuer is the issuer identifier in tests.
@@ -34,6 +35,7 @@ type House struct {
 	Reader     *oauth.Reader
 	Fetch      *egress.Client // loopback is allowed
 	ClientKeys *oauth.ClientKeys
+	Risk       *riskstep.Engine // the shipped policy; it knows no places
 }
 
 // Now is the clock of the house.
@@ -84,6 +86,8 @@ func New(t testing.TB, clients, resources []string) *House {
 	h.Fetch = egress.New(egress.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	h.ClientKeys = oauth.NewClientKeys(h.Fetch, h.Now)
 	h.Reader = oauth.NewReader(oauth.ReaderOptions{Registry: h.Registry, Issuer: Issuer, Keys: h.ClientKeys, Ring: h.Ring, Fetch: h.Fetch, Now: h.Now})
+	h.Risk, err = riskstep.New(riskstep.Options{Store: h.DB, Audit: h.Audit, Now: h.Now, NoGeo: riskstep.Absent, HashKey: func() [][]byte { return h.Sealer.Derive("risk-profile") }})
+	must(err)
 	return h
 }
 

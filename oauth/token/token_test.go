@@ -23,7 +23,6 @@ import (
 	"github.com/postern-id/postern/oauth/issue"
 	"github.com/postern-id/postern/oauth/oauthtest"
 	"github.com/postern-id/postern/oauth/token"
-	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/sessions"
 	"github.com/postern-id/postern/store"
 )
@@ -62,17 +61,14 @@ func open(t testing.TB) *desk {
 		`{"client_id":"pub","token_endpoint_auth_method":"none","redirect_uris":["https://a.example/cb"],"grant_types":["authorization_code","refresh_token"]}`},
 		[]string{`{"resource":"https://api.example","scopes":["api:read","api:write"]}`, `{"resource":"https://other.example","scopes":["other"]}`})}
 	derive := func(name string) func() [][]byte { return func() [][]byte { return d.Sealer.Derive(name) } }
-	risk, err := riskstep.New(riskstep.Options{Store: d.DB, Audit: d.Audit, Now: d.Now, Policy: riskstep.DefaultPolicy(), HashKey: derive("risk-profile")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if d.sessions, err = sessions.New(sessions.Options{Store: d.DB, Audit: d.Audit, Now: d.Now, DeviceKey: derive("device")}); err != nil {
 		t.Fatal(err)
 	}
 	d.issuer = issue.New(issue.Options{Issuer: oauthtest.Issuer, Ring: d.Ring, Derive: d.Sealer.Derive, Anchor: d.Sealer.Anchor, Keys: d.ClientKeys, Registry: d.Registry, Users: d.DB, Now: d.Now})
 	auth := clientauth.New(clientauth.Options{Registry: d.Registry, Ephemeral: d.DB, Counters: d.DB, Audit: d.Audit, Keys: d.ClientKeys,
 		SecretKeys: d.SecretKeys, Issuer: oauthtest.Issuer, Endpoints: []string{oauthtest.Issuer + "/token"}, Now: d.Now})
-	d.endpoint = token.New(token.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Ephemeral: d.DB, Devices: oauth.Devices{Ephemeral: d.DB, Now: d.Now}, Risk: risk, Sessions: d.sessions,
+	d.endpoint = token.New(token.Options{Registry: d.Registry, Auth: auth, Issue: d.issuer, Grants: d.DB, Ephemeral: d.DB, Devices: oauth.Devices{Ephemeral: d.DB, Now: d.Now}, Risk: d.Risk, Sessions: d.sessions,
 		Audit: d.Audit, Now: d.Now, Grace: 20 * time.Second})
 	return d
 }

@@ -33,7 +33,6 @@ type Server struct {
 	Authn    *authn.Service
 	Sessions *sessions.Manager
 	Notify   *notify.Service
-	Risk     *riskstep.Engine
 	Log      *slog.Logger
 }
 
@@ -56,8 +55,6 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	must(err)
 	s.Authn, err = authn.New(authn.Options{Users: s.DB, Passkeys: s.DB, Recovery: s.DB, Approvers: s.DB, TellRecovery: s.Notify.Recovery, Ephemeral: s.DB, Counters: s.DB, Sealer: s.Sealer, Audit: s.Audit, Now: s.Now,
 		Policy: authn.Policy{Password: true, Passkey: authn.PasskeyPolicy{RPID: "id.example.com", Origins: []string{oauthtest.Issuer}}}})
-	must(err)
-	s.Risk, err = riskstep.New(riskstep.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, HashKey: derive("risk-profile")})
 	must(err)
 	s.Sessions, err = sessions.New(sessions.Options{Store: s.DB, Audit: s.Audit, Now: s.Now, DeviceKey: derive("device"), Risk: s.Risk})
 	must(err)
