@@ -13,6 +13,7 @@ import (
 
 	"github.com/postern-id/postern/authn"
 	"github.com/postern-id/postern/authn/authntest"
+	"github.com/postern-id/postern/engine/sqldb"
 	"github.com/postern-id/postern/ident"
 	"github.com/postern-id/postern/riskstep"
 	"github.com/postern-id/postern/riskstep/policy"
@@ -34,6 +35,7 @@ type desk struct {
 	trail *authntest.Trail
 	keys  [][]byte
 	where map[netip.Addr]riskstep.Place
+	db    *sqldb.DB
 }
 
 // tb is what both testing.TB and rapid.T are.
@@ -46,6 +48,7 @@ func newDesk(t testing.TB, p sessions.Policy) *desk {
 	t.Helper()
 	d := &desk{clock: authntest.NewClock(), trail: &authntest.Trail{}, keys: [][]byte{bytes.Repeat([]byte{1}, 32)}}
 	db := newEngine(t, d.clock)
+	d.db = db
 	d.authn = authntest.Service(t, authntest.Options{Engine: db, Clock: d.clock})
 	conf := policy.DefaultConfig()
 	conf.Mode = "shadow" // what a session does with a decision is asked here, not which decision there is

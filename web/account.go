@@ -95,13 +95,17 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	kept, err := s.keysOf(ctx, u.ID)
+	if err != nil {
+		return err
+	}
 	apps, lang := map[ident.SessionID][]string{}, string(s.language(r, ""))
 	for _, g := range grants {
 		if c, err := s.opt.Registry.Client(g.Client); err == nil && !slices.Contains(apps[g.Session], c.DisplayName(lang)) {
 			apps[g.Session] = append(apps[g.Session], c.DisplayName(lang))
 		}
 	}
-	return s.answer(w, r, http.StatusOK, pages.Sessions{Account: s.account(r, u), Devices: devices(list, sess, apps), Keeps: s.opt.Access}, nil)
+	return s.answer(w, r, http.StatusOK, pages.Sessions{Account: s.account(r, u), Devices: bound(devices(list, sess, apps), list, kept), Keeps: s.opt.Access}, nil)
 }
 
 // devices groups sessions by device, the one at hand first.
@@ -152,6 +156,9 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, here *sessi
 		if _, err := s.opt.Sessions.EndAll(ctx, here.User, here.ID, "owner"); err != nil {
 			return err
 		}
+		if err := s.forgetKeys(ctx, here.User, onAny); err != nil {
+			return err
+		}
 		return s.to(w, "/account/sessions?done="+string(pages.DoneOthersOut))
 	}
 	id := ident.SessionID(r.PostForm.Get("session"))
@@ -166,6 +173,9 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, here *sessi
 		return s.signOut(w, r, id, "owner", nil, "")
 	}
 	if err := s.opt.Meta.End(ctx, id, "owner"); err != nil {
+		return err
+	}
+	if err := s.forgetKeys(ctx, here.User, func(d ident.DeviceID) bool { return d == v.Device }); err != nil {
 		return err
 	}
 	return s.to(w, "/account/sessions?done="+string(pages.DoneSignedOut))

@@ -67,7 +67,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, id ident.Sessio
 	}
 	s.setCookie(w, sessionCookie, "", 0)
 	s.setState(w, nil)
-	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	w.Header().Set("Clear-Site-Data", `"cache"`) // not "storage": the key of the device stays, as its cookie does
 	frames, err := framed(w.Header(), list)
 	if err != nil {
 		return err

@@ -109,9 +109,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, row route, env id
 			env.Device = s.opt.Sessions.Device(cookie)
 			s.setCookie(w, deviceCookie, cookie, 400*24*time.Hour)
 		}
+		env.Key, env.KeyID = s.shownKey(r, env.Device)
+		to := ""
 		if c := s.cookie(r, sessionCookie); c != "" {
 			sess, fresh, err := s.opt.Sessions.Check(ctx, c, env)
 			switch {
+			case errors.Is(err, sessions.ErrKeyMissing), errors.Is(err, sessions.ErrOtherKey):
+				if ctx, to, err = s.keyless(ctx, w, r, row, sess, env, err); err != nil {
+					return err
+				}
 			case err == nil:
 				ctx = oauth.WithSession(ctx, sess)
 				if fresh != "" {
@@ -123,7 +129,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, row route, env id
 				return oauth.Unavailable(err)
 			}
 		}
+		if to == "" {
+			to = s.enrol(r, row, oauth.SessionOf(ctx), env)
+		}
+		if to != "" {
+			return s.to(w, to)
+		}
 		s.keepState(w, r, oauth.SessionOf(ctx))
+		s.offerKey(w, r, oauth.SessionOf(ctx), env)
 	}
 	return row.h(w, r.WithContext(oauth.WithEnv(ctx, env)))
 }

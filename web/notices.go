@@ -165,6 +165,9 @@ func (s *Server) disowned(w http.ResponseWriter, r *http.Request, about notify.A
 	if _, err := s.opt.Sessions.EndAll(ctx, about.User, "", "disowned"); err != nil {
 		return err
 	}
+	if err := s.forgetKeys(ctx, about.User, onAny); err != nil {
+		return err
+	}
 	if err := s.opt.Risk.Unlearn(ctx, about.User, about.At); err != nil {
 		return err
 	}

@@ -64,6 +64,9 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request, done authn.Re
 	if _, err := s.opt.Sessions.EndAll(r.Context(), done.User.ID, "", "recovered"); err != nil {
 		return err
 	}
+	if err := s.forgetKeys(r.Context(), done.User.ID, onAny); err != nil {
+		return err
+	}
 	s.setCookie(w, sessionCookie, "", 0)
 	return nil
 }

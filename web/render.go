@@ -146,7 +146,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, requestID string, 
 	}
 	var b bytes.Buffer
 	err := s.pages.Render(&b, pages.Frame{Lang: lang, Theme: pages.ThemeOf(s.cookie(r, themeCookie)), Brand: s.opt.Brand, Base: s.base.Path, RequestID: requestID,
-		Self: self, Now: s.opt.Now(), Dev: s.opt.Dev}, v)
+		Self: self, Now: s.opt.Now(), Dev: s.opt.Dev, Binds: s.binds(r)}, v)
 	h := w.Header()
 	if err != nil {
 		h.Set("Content-Type", "text/plain; charset=utf-8")

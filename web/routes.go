@@ -82,6 +82,10 @@ func (s *Server) routes() []route {
 		{"/webauthn/get", post, fetch, nobody, 64 * kb, pace, s.get},
 		{"/webauthn/create/options", post, fetch, nobody, 16 * kb, pace, s.createOptions},
 		{"/webauthn/create", post, fetch, nobody, 64 * kb, pace, s.create},
+		{keyPage, get, page, nobody, 0, pace, s.deviceKey},
+		{keyProve, post, fetch, nobody, 16 * kb, pace, s.proveKey},
+		{dbscRegister, post, open, nobody, kb, pace, s.dbscStart},
+		{dbscRefresh, post, open, nobody, kb, pace, s.dbscRenew},
 		// what a person approves on another device
 		{inbox, get, page, nobody, 0, pace, s.approvals},
 		{"/approve/{handle}", both, page, nobody, 16 * kb, pace, s.approve},

@@ -47,6 +47,7 @@ type Options struct {
 	Authn     *authn.Service
 	Risk      *riskstep.Engine
 	Sessions  *sessions.Manager
+	Keys      *sessions.Keys // nil: devices prove no keys
 	Notify    *notify.Service
 	Push      *webpush.Courier // nil: requests for approval only wait on the pages
 	Users     authn.Store

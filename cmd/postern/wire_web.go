@@ -108,6 +108,10 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 	if err != nil {
 		return nil, err
 	}
+	deviceKeys, err := sessions.NewKeys(sessions.KeysOptions{Manager: p.sessions, Store: h.db, Ephemeral: h.ephemeral()})
+	if err != nil {
+		return nil, err
+	}
 	ciba := backchannel.NewCIBA(backchannel.CIBAOptions{Registry: registry, Reader: reader, Auth: auth, Keys: clientKeys, Issue: issuer,
 		Requests: oauth.CIBARequests{Ephemeral: h.ephemeral(), Now: clock}, People: p.people, Users: h.db, Seen: h.db.Session, Risk: p.risk,
 		Sessions: p.sessions, Grants: h.db, Consents: h.db, Counters: h.counters(), Deliveries: h.db, Sealer: p.sealer, Egress: fetch, Audit: h.journal, Now: clock,
@@ -126,7 +130,7 @@ func (h *house) site(ctx context.Context, dev bool, allow []netip.Prefix) (*site
 		Meta: meta.New(meta.Options{Registry: registry, Auth: auth, Issue: issuer, Grants: h.db, Logouts: h.db, Log: h.db, Feed: h.theFeed(), Ephemeral: h.ephemeral(),
 			Users: h.db, Sessions: p.sessions, Audit: h.journal, Now: clock}),
 		Discovery: discovery, States: states, Register: newcomers, Logos: logos,
-		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
+		Authn: p.people, Risk: p.risk, Sessions: p.sessions, Keys: deviceKeys, Users: h.db, Grants: h.db, Consents: h.db, Registry: registry,
 		Audit: h.journal, History: h.db, FormKeys: forms,
 		Notify: notices, Push: push, Passkeys: h.passkeyPolicy().RPID != "", Passwords: h.cfg.Password.Enabled, Recovery: h.canRecover(),
 		Related: h.cfg.Passkeys.Origins, Proxies: prefixes(h.cfg.Proxies.Trusted), JA4Header: h.cfg.Proxies.JA4Header, Access: t.Access.D(), Log: h.log, Observe: h.metrics.ObserveRequest, Now: clock,

@@ -60,6 +60,10 @@ var surface = []endpoint{
 	{"/webauthn/get", "POST", "", "fetch", 64, ""},
 	{"/webauthn/create/options", "POST", "", "fetch", 16, "stale"},
 	{"/webauthn/create", "POST", "", "fetch", 64, "stale"},
+	{"/device-key", "GET HEAD", "", "page", 0, "/account"},
+	{"/device-key/prove", "POST", "", "fetch", 16, ""},
+	{"/dbsc/register", "POST", "", "open", 1, ""}, // over TLS only
+	{"/dbsc/refresh", "POST", "", "open", 1, ""},
 	{"/approve", "GET HEAD", "", "page", 0, "/login?to=/approve"},
 	{"/approve/{handle}", "GET HEAD POST", "", "page", 16, "/login?to=/approve/{handle}"},
 	{"/approve/{handle}/options", "POST", "", "fetch", 16, "stale"},
@@ -107,7 +111,7 @@ func TestSurfaceIsWhole(t *testing.T) {
 	}
 	named := map[string]string{"meta.PathAuthorize": meta.PathAuthorize, "meta.PathToken": meta.PathToken, "meta.PathUserInfo": meta.PathUserInfo,
 		"meta.PathIntrospect": meta.PathIntrospect, "meta.PathRevoke": meta.PathRevoke, "meta.PathLog": meta.PathLog, "meta.PathJWKS": meta.PathJWKS, "meta.PathLogout": meta.PathLogout, "meta.PathRegister": meta.PathRegister, "manage": "GET PUT DELETE", "erase": "DELETE", "meta.PathSession": meta.PathSession, "meta.PathDeviceAuth": meta.PathDeviceAuth, "meta.PathDevice": meta.PathDevice, "meta.PathCIBA": meta.PathCIBA,
-		"static.Prefix": static.Prefix, "inbox": "/approve", "approversPage": "/account/approvers", "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
+		"static.Prefix": static.Prefix, "inbox": "/approve", "keyPage": "/device-key", "keyProve": "/device-key/prove", "dbscRegister": "/dbsc/register", "dbscRefresh": "/dbsc/refresh", "approversPage": "/account/approvers", "logoPath": "/client-logo/", "get": "GET HEAD", "post": "POST", "both": "GET HEAD POST", "nobody": "", "anybody": "*", "clients": "clients"}
 	var text func(ast.Expr) string
 	text = func(e ast.Expr) string {
 		switch x := e.(type) {

@@ -32,6 +32,7 @@ var inner = map[string]bool{
 	"grant.created":     true,
 	"token.issued":      true,
 	"risk.unlearned":    true,
+	"session.bound":     true,
 	"recovery.restored": true,
 
 	"user_code.verified":  true,
@@ -86,6 +87,10 @@ var eventKeys = map[string]string{
 	"consent.given":          "act.appallowed",
 	"consent.denied":         "act.appdenied",
 	"device.approved":        "act.device",
+	"device.key_registered":  "act.keyadded",
+	"device.key_removed":     "act.keyremoved",
+	"device.key_refused":     "act.keyrefused",
+	"session.key_mismatch":   "act.keymismatch",
 	"device.denied":          "act.devicedenied",
 	"device.guessed":         "act.deviceguessed",
 	"consent.withdrawn":      "act.appremoved",

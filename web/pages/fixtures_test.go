@@ -41,10 +41,10 @@ var events = []Event{
 }
 
 var someSessions = Sessions{Account: account, Keeps: 5 * time.Minute, Devices: []Device{
-	{Name: "Chrome on Windows", Current: true, Sessions: []Session{
+	{Name: "Chrome on Windows", Current: true, Bound: "hardware", Sessions: []Session{
 		{ID: "s1", Current: true, Country: "CN", CreatedAt: now.Add(-3 * time.Hour), LastSeen: now, AMR: []string{"pwd", "otp"}, Apps: []string{"Harbor Wallet", "Ledger"}},
 	}},
-	{Name: "Safari on iPhone", Sessions: []Session{
+	{Name: "Safari on iPhone", Bound: "browser", Sessions: []Session{
 		{ID: "s2", Country: "SG", CreatedAt: now.Add(-50 * time.Hour), LastSeen: now.Add(-2 * time.Hour), AMR: []string{"swk", "user", "hwk"}, Apps: []string{"Harbor Wallet"}, Far: Far{Known: true, Km: 4470, Bearing: 205}},
 		{ID: "s3", Country: "", CreatedAt: now.Add(-60 * 24 * time.Hour), LastSeen: now.Add(-40 * 24 * time.Hour), AMR: []string{"pwd"}},
 	}},
@@ -187,6 +187,7 @@ var states = []struct {
 	{"approvers-code", Approvers{Account: account, Code: "ABCD-EFGH-JKMN-PQRS", QR: modules(29), Life: 5 * time.Minute}},
 	{"approvers-confirm", Approvers{Account: Account{CSRF: "c5rf+/=", ConfirmURL: "/login?to=/account/approvers"}, Here: true, Key: "BP4z", Approvers: someApprovers}},
 	{"continue", Continue{To: to("https://harbor.example/cb?code=abc&state=x%22&iss=https%3A%2F%2Fid.example"), Client: harbor}},
+	{"devicekey", DeviceKey{To: "/consent?i=Zk3v&x=%22", Skip: "/device-key?skip=1&to=%2Fconsent%3Fi%3DZk3v"}},
 	{"continue-scheme", Continue{To: to("app.harbor:/cb?code=abc&state='\"<x>"), Client: harbor}},
 	{"formpost", FormPost{To: to("https://harbor.example/cb"), Client: harbor, Fields: []Field{{"code", "abc"}, {"state", `"><script>x</script>`}}}},
 	{"formpost-denied", FormPost{To: to("https://harbor.example/cb"), Denied: true, Fields: []Field{{"error", "access_denied"}}}},

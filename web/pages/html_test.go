@@ -31,7 +31,7 @@ func textOf(n *html.Node) string {
 	return strings.TrimSpace(b.String())
 }
 
-var script = regexp.MustCompile(`^/static/(app|passkey|codes|post|signout|approve|push|subscribe)\.[0-9a-f]{12}\.js$`)
+var script = regexp.MustCompile(`^/static/(app|passkey|codes|post|signout|approve|push|subscribe|bind)\.[0-9a-f]{12}\.js$`)
 
 // faults returns what is wrong with a page, whatever it shows.
 func faults(page string) (bad []string) {

@@ -6,6 +6,7 @@ func (RecoveryCode) page() string  { return "recoverycode" }
 func (PasskeyPrompt) page() string { return "passkeyprompt" }
 func (Consent) page() string       { return "consent" }
 func (Continue) page() string      { return "continue" }
+func (DeviceKey) page() string     { return "devicekey" }
 func (FormPost) page() string      { return "formpost" }
 func (Logout) page() string        { return "logout" }
 func (SignedOut) page() string     { return "signedout" }

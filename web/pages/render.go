@@ -22,7 +22,7 @@ var sources embed.FS
 var shared = []string{"layout", "parts"}
 
 var pageNames = []string{
-	"login", "code", "consent", "continue", "formpost", "logout", "signedout", "signingout", "finished", "error",
+	"login", "code", "consent", "continue", "devicekey", "formpost", "logout", "signedout", "signingout", "finished", "error",
 	"overview", "sessions", "apps", "activity",
 	"passkeys", "totp", "recoverycodes", "password", "settings",
 	"recoverycode", "passkeyprompt", "notme", "recover", "recoveropen", "recoverwait", "recoverset", "notice", "device", "deviceconfirm", "devicedone",

@@ -184,6 +184,12 @@ type Continue struct {
 	Denied bool // going back without having allowed anything
 }
 
+// DeviceKey proves the key of the browser by a script, and goes on by itself. Status 200.
+type DeviceKey struct {
+	To   string // path of ours, with its query: where the browser goes once the key is proved
+	Skip string // the same, where it cannot be
+}
+
 // FormPost sends the browser on to a client with a form that posts itself. Status 200. Form Post Response Mode §2.
 type FormPost struct {
 	To     Redirect

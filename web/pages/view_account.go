@@ -112,6 +112,7 @@ func (s Sessions) Alone() bool {
 type Device struct {
 	Name     string // "Chrome on Windows"; "" is an unknown device
 	Current  bool
+	Bound    string // what its sessions are bound to: "hardware" or "browser"; "" is nothing
 	Sessions []Session
 }
 

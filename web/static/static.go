@@ -19,7 +19,7 @@ import (
 // Prefix is the path under which Handler serves.
 const Prefix = "/static/"
 
-//go:embed app.css app.js passkey.js codes.js post.js signout.js checksession.js approve.js push.js subscribe.js sw.js icon.svg
+//go:embed app.css app.js passkey.js codes.js post.js signout.js checksession.js approve.js push.js subscribe.js bind.js sw.js icon.svg
 var files embed.FS
 
 var types = map[string]string{

@@ -32,6 +32,7 @@ type Server struct {
 	Handler  http.Handler
 	Authn    *authn.Service
 	Sessions *sessions.Manager
+	Keys     *sessions.Keys
 	Notify   *notify.Service
 	Log      *slog.Logger
 }
@@ -62,6 +63,8 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 	auth := clientauth.New(clientauth.Options{Registry: s.Registry, Ephemeral: s.DB, Counters: s.DB, Audit: s.Audit, Keys: s.ClientKeys,
 		SecretKeys: s.SecretKeys, Issuer: oauthtest.Issuer, Endpoints: []string{oauthtest.Issuer + meta.PathToken}, Now: s.Now})
 	devices := oauth.Devices{Ephemeral: s.DB, Now: s.Now}
+	s.Keys, err = sessions.NewKeys(sessions.KeysOptions{Manager: s.Sessions, Store: s.DB, Ephemeral: s.DB})
+	must(err)
 	opt := web.Options{
 		Issuer: oauthtest.Issuer,
 		Authorize: authorize.New(authorize.Options{Risk: s.Risk, Registry: s.Registry, Reader: s.Reader, Issue: iss, Grants: s.DB, Consents: s.DB, Ephemeral: s.DB, Devices: devices,
@@ -76,7 +79,7 @@ func New(t testing.TB, clients, resources []string, change func(*web.Options)) *
 		Meta: meta.New(meta.Options{Registry: s.Registry, Auth: auth, Issue: iss, Grants: s.DB, Logouts: s.DB, Log: s.DB, Feed: meta.NewFeed(meta.FeedOptions{Store: s.DB}), Ephemeral: s.DB, Users: s.DB, Sessions: s.Sessions,
 			Audit: s.Audit, Now: s.Now}),
 		Discovery: meta.NewDiscovery(oauthtest.Issuer, s.Registry, s.Ring),
-		Authn:     s.Authn, Risk: s.Risk, Sessions: s.Sessions, Users: s.DB, Grants: s.DB, Consents: s.DB, Registry: s.Registry,
+		Authn:     s.Authn, Risk: s.Risk, Sessions: s.Sessions, Keys: s.Keys, Users: s.DB, Grants: s.DB, Consents: s.DB, Registry: s.Registry,
 		Notify: s.Notify, Passkeys: true, Passwords: true, Recovery: true, Audit: s.Audit, History: s.DB, FormKeys: derive("forms"), Log: s.Log, Now: s.Now,
 	}
 	if change != nil {
