@@ -169,7 +169,7 @@ func (r *Ring) sameDay(e *entry) int {
 // spare is the index of the entry that a full ring misses least before e is added: the oldest whose device, network and agent later
 // entries have as well; otherwise the oldest.
 func (r *Ring) spare(e *entry) int {
-	for i := range r.n / 2 {
+	for i := range r.n - 1 {
 		old := &r.entries[i]
 		var device, network bool
 		for j := i + 1; j < r.n; j++ {
