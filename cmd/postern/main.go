@@ -41,6 +41,7 @@ type cli struct {
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready; for containers."`
 	Credential  credentialCmd  `cmd:"" help:"Credentials and presentations: verify one from a file."`
 	Audit       auditCmd       `cmd:"" help:"Verify, export or checkpoint the audit trail."`
+	Risk        riskCmd        `cmd:"" help:"Decisions about risk: explain one, or try another policy on all."`
 	Secrets     secretsCmd     `cmd:"" help:"Master keys: generate one, or seal everything under the new one."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }

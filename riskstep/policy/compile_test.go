@@ -39,7 +39,7 @@ func TestExpressions(t *testing.T) {
 		{`risk.novel.country`, true},
 		{`risk.novel.device || risk.doubt.denied`, false},
 		{`risk.doubt.breached`, true},
-		{`limits.step_up == 0.2 && limits.deny >= 1`, true},
+		{fmt.Sprintf("limits.step_up == %g && limits.deny >= 1", DefaultThresholds().StepUp), true},
 		{`net.country in ["NO", "SE"] && net.asn == 2119 && net.known`, true},
 		{`net.hosting || net.anonymous || net.mobile`, false},
 		{`device.known && !device.bound && !device.hardware`, true},
