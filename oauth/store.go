@@ -70,6 +70,9 @@ type GrantStore interface {
 	// RotateGrant sets RefreshHash to hash, RefreshSeq to seq+1, RotatedAt to at and Snapshot to by, if the stored
 	// RefreshSeq is seq and the grant is not revoked; otherwise store.ErrStale.
 	RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, by riskstep.Snapshot, at time.Time) error
+	// SnapshotGrant sets Snapshot to by, as RotateGrant does, without a rotation: for whoever redeems the code. Nothing
+	// happens to a grant that is not there or is revoked.
+	SnapshotGrant(ctx context.Context, id ident.GrantID, by riskstep.Snapshot) error
 	// RevokeGrant revokes the grant; false if it had been revoked before; store.ErrNotFound.
 	RevokeGrant(ctx context.Context, id ident.GrantID, at time.Time, why string) (revoked bool, err error)
 	// GrantsOf returns the live grants of user (all clients where client is ""), newest first, at most 500.

@@ -1,5 +1,7 @@
 package riskstep
 
+import "github.com/postern-id/postern/ident"
+
 // Snapshot is what was there when something was granted, for comparison with what is there when it is used: of the
 // person's browser in a session, of whoever redeems its tokens in a grant. It holds no address.
 type Snapshot struct {
@@ -9,4 +11,9 @@ type Snapshot struct {
 	Agent   string `json:"agent,omitempty"`   // family only: "Chrome on Windows"
 	JA4     string `json:"ja4,omitempty"`     // of the TLS client, where known
 	Key     string `json:"key,omitempty"`     // thumbprint of the device's key, where it proved one
+}
+
+// Snapshot is what is there in a request about user that asks for no decision.
+func (e *Engine) Snapshot(user ident.UserID, env ident.Env) Snapshot {
+	return e.look(Input{Moment: AtRefresh, User: user, Env: env}).snap
 }

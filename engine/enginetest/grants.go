@@ -18,6 +18,7 @@ var grantParts = []part[Engine]{
 	{"the end of the session is told", grantsSessionEnds},
 	{"grants do without what their session does", grantsLimited},
 	{"a rotation needs the number", grantsRotate},
+	{"whoever redeems a code is noted", grantsSnapshot},
 	{"50 rotations, one winner", grantsRotateContest},
 	{"a revocation is once and for ever", grantsRevoke},
 	{"a rotation against a revocation", grantsRotateRevoke},
@@ -128,6 +129,34 @@ func grantsRotate(r *room[Engine]) {
 	other.SessionEnds, other.Limited = w.session.IdleUntil, w.session.Limited
 	same(r, "another grant", get(r.e.Grant(r.ctx, other.ID))(r), other)
 	refuse(r, "RotateGrant of nothing", r.e.RotateGrant(r.ctx, "nowhere", 0, hash1, someSnapshot, r.clock.now()), store.ErrStale)
+}
+
+func grantsSnapshot(r *room[Engine]) {
+	w := newWalk(r)
+	g, other := w.grant(r, w.session.ID), w.grant(r, "")
+	g.SessionEnds, g.Limited = w.session.IdleUntil, w.session.Limited
+	for _, by := range []riskstep.Snapshot{{Country: "BR", ASN: 1}, {}, someSnapshot} {
+		must(r, r.e.SnapshotGrant(r.ctx, g.ID, by))
+		g.Snapshot = by
+		same(r, "after SnapshotGrant", get(r.e.Grant(r.ctx, g.ID))(r), g)
+	}
+	same(r, "another grant", get(r.e.Grant(r.ctx, other.ID))(r), other)
+	must(r, r.e.SnapshotGrant(r.ctx, "nowhere", someSnapshot))
+	for range 10 {
+		g := w.grant(r, "")
+		errs := make([]error, 6)
+		together(len(errs), func(i int) {
+			if i == 3 {
+				_, errs[i] = r.e.RevokeGrant(r.ctx, g.ID, r.clock.now(), "replay")
+				return
+			}
+			errs[i] = r.e.SnapshotGrant(r.ctx, g.ID, someSnapshot)
+		})
+		must(r, errors.Join(errs...))
+		dead(r, "a grant that was noted while it was revoked", g)
+		must(r, r.e.SnapshotGrant(r.ctx, g.ID, riskstep.Snapshot{Country: "XX"}))
+		same(r, "a revoked one", get(r.e.Grant(r.ctx, g.ID))(r).Snapshot, someSnapshot)
+	}
 }
 
 func grantsRotateContest(r *room[Engine]) {

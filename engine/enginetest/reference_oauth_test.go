@@ -80,6 +80,24 @@ func (m *reference) RotateGrant(_ context.Context, id ident.GrantID, seq int64, 
 	return nil
 }
 
+func (m *reference) SnapshotGrant(_ context.Context, id ident.GrantID, by riskstep.Snapshot) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g, ok := m.grants[id]
+	if !ok || !g.RevokedAt.IsZero() && !m.has("SnapshotGrant ignores the revocation") {
+		return nil
+	}
+	m.gap("SnapshotGrant looks, then writes")
+	if !m.has("SnapshotGrant does nothing") {
+		g.Snapshot = by
+	}
+	if m.has("SnapshotGrant counts as a rotation") {
+		g.RefreshSeq++
+	}
+	m.grants[id] = g
+	return nil
+}
+
 func (m *reference) RevokeGrant(_ context.Context, id ident.GrantID, at time.Time, why string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

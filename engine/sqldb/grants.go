@@ -33,7 +33,8 @@ var (
 	// A grant whose session has ended is revoked, since both happen in one transaction.
 	qRotate = sql(`UPDATE grants SET refresh_hash = $1, refresh_seq = refresh_seq + 1, rotated_at = $2, snapshot = $3
 		WHERE id = $4 AND refresh_seq = $5 AND revoked_at = 0`)
-	qRevoke = sql(`UPDATE grants SET revoked_at = $1, revoke_why = $2 WHERE id = $3 AND revoked_at = 0`)
+	qSnapshot = sql(`UPDATE grants SET snapshot = $1 WHERE id = $2 AND revoked_at = 0`)
+	qRevoke   = sql(`UPDATE grants SET revoked_at = $1, revoke_why = $2 WHERE id = $3 AND revoked_at = 0`)
 )
 
 func scanGrant(r *row) oauth.Grant {
@@ -82,6 +83,12 @@ func (db *DB) Grant(ctx context.Context, id ident.GrantID) (oauth.Grant, error) 
 func (db *DB) RotateGrant(ctx context.Context, id ident.GrantID, seq int64, hash [sha256.Size]byte, by riskstep.Snapshot, at time.Time) error {
 	o := newOp(qRotate, hashed(hash), micros(at), taken(by), string(id), seq).locks(lockGrants, string(id))
 	return db.must(ctx, "rotate grant", o, store.ErrStale)
+}
+
+// SnapshotGrant implements oauth.GrantStore.
+func (db *DB) SnapshotGrant(ctx context.Context, id ident.GrantID, by riskstep.Snapshot) error {
+	_, err := db.change(ctx, "snapshot grant", newOp(qSnapshot, taken(by), string(id)).locks(lockGrants, string(id)))
+	return err
 }
 
 // RevokeGrant implements oauth.GrantStore.

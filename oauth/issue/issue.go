@@ -83,6 +83,7 @@ type Access struct {
 	ACR      string          `json:"acr,omitempty"`
 	AMR      []ident.AMR     `json:"amr,omitempty"`
 	AuthTime int64           `json:"auth_time,omitempty"`
+	Limited  string          `json:"limited_scope,omitempty"` // scope that the grant does without until the person proves more
 }
 
 // Audience is written as a string where it is one. RFC 7519 §4.1.3.
@@ -135,6 +136,7 @@ func (i *Issuer) AccessToken(ctx context.Context, c *oauth.Client, g *oauth.Gran
 	if g != nil {
 		a.Subject, a.Session, a.Grant = i.Subject(c, g.User), g.Session, g.ID
 		a.ACR, a.AMR, a.AuthTime = g.Assurance.ACR(), g.AMR, g.AuthTime.Unix()
+		a.Limited = strings.Join(g.Granted(g.Limited), " ")
 	}
 	payload, err := json.Marshal(&a)
 	if err != nil {

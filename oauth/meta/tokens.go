@@ -83,6 +83,10 @@ func (s *Service) access(ctx context.Context, raw string) (a shownAccess, err er
 		return a, errInactive
 	}
 	a.grant = &g
+	if len(g.Limited) > 0 {
+		a.Scope = strings.Join(g.Without(strings.Fields(a.Scope)), " ")
+	}
+	a.Limited = strings.Join(g.Granted(g.Limited), " ") // as it is now
 	return a, err
 }
 
@@ -184,6 +188,7 @@ type introspection struct {
 	ACR       string          `json:"acr,omitempty"`
 	AMR       []ident.AMR     `json:"amr,omitempty"`
 	AuthTime  int64           `json:"auth_time,omitempty"`
+	Limited   string          `json:"limited_scope,omitempty"`
 }
 
 // Introspect answers POST /introspect to an authenticated client, about tokens that concern it. RFC 7662 §2.
@@ -214,7 +219,7 @@ func (s *Service) introspect(ctx context.Context, c *oauth.Client, raw string) (
 		return introspection{}, err
 	}
 	return introspection{Active: true, TokenType: "Bearer", Scope: a.Scope, Client: a.Client, Subject: a.Subject, Audience: a.Audience,
-		Issuer: a.Issuer, IssuedAt: a.IssuedAt, Expires: a.Expires, ID: a.ID, Session: a.Session, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime}, nil
+		Issuer: a.Issuer, IssuedAt: a.IssuedAt, Expires: a.Expires, ID: a.ID, Session: a.Session, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime, Limited: a.Limited}, nil
 }
 
 // introspectRefresh tells a client about a refresh token of its own; nobody else has anything to do with it.
@@ -229,7 +234,7 @@ func (s *Service) introspectRefresh(ctx context.Context, c *oauth.Client, tok is
 	if g.Client != c.ID || tok.Seq != g.RefreshSeq || !tok.Is(g.RefreshHash) || !token.Stands(&g, s.opt.Now()) {
 		return introspection{}, nil
 	}
-	return introspection{Active: true, TokenType: "refresh_token", Scope: strings.Join(g.Scope, " "), Client: g.Client, Subject: s.opt.Issue.Subject(c, g.User),
+	return introspection{Active: true, TokenType: "refresh_token", Scope: strings.Join(g.Without(g.Scope), " "), Client: g.Client, Subject: s.opt.Issue.Subject(c, g.User),
 		Issuer: s.opt.Issue.Issuer(), IssuedAt: g.CreatedAt.Unix(), Expires: g.ExpiresAt.Unix(), Session: g.Session}, nil
 }
 

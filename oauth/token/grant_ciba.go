@@ -105,6 +105,6 @@ func (g cibaGrant) redeem(ctx context.Context, q *Request, handle string, r *oau
 		return nil, oauth.Unavailable(err)
 	}
 	due := &Due{Grant: &gr, Scope: slices.Clone(gr.Scope), Want: want}
-	due.Refresh, err = g.firstRefresh(&gr, handle)
+	due.Refresh, err = g.firstRefresh(ctx, &gr, handle)
 	return due, err
 }

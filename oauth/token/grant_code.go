@@ -71,7 +71,7 @@ func (g codeGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 		return nil, oauth.Unavailable(err)
 	}
 	due := &Due{Grant: &gr, Scope: scope, Want: want, Nonce: gr.Nonce}
-	due.Refresh, err = g.firstRefresh(&gr, code)
+	due.Refresh, err = g.firstRefresh(ctx, &gr, code)
 	return due, err
 }
 

@@ -101,7 +101,7 @@ func (g deviceGrant) redeem(ctx context.Context, q *Request, handle string, r *o
 		return nil, oauth.Unavailable(err)
 	}
 	due := &Due{Grant: &gr, Scope: slices.Clone(gr.Scope), Want: want}
-	due.Refresh, err = g.firstRefresh(&gr, handle)
+	due.Refresh, err = g.firstRefresh(ctx, &gr, handle)
 	return due, err
 }
 

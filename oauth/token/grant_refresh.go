@@ -50,10 +50,11 @@ func (g refreshGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 	if due.Want, err = g.aimed(q, &gr, due.Scope); err != nil {
 		return nil, err
 	}
-	if err := g.risk(ctx, q.Client, &gr); err != nil {
+	by, err := g.risk(ctx, q.Client, &gr)
+	if err != nil {
 		return nil, err
 	}
-	next, err := g.rotate(ctx, &gr, tok, current)
+	next, err := g.rotate(ctx, &gr, tok, current, by)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +70,10 @@ func (g refreshGrant) Redeem(ctx context.Context, q *Request) (*Due, error) {
 }
 
 // rotate moves the family on from tok, or finds the successor that tok already has.
-func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Refresh, current bool) (issue.Refresh, error) {
+func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Refresh, current bool, by riskstep.Snapshot) (issue.Refresh, error) {
 	if current {
 		next := g.Issue.Successor(tok)
-		err := g.Grants.RotateGrant(ctx, gr.ID, tok.Seq, next.Hash(), gr.Snapshot, g.Now())
+		err := g.Grants.RotateGrant(ctx, gr.ID, tok.Seq, next.Hash(), by, g.Now())
 		if err == nil {
 			return next, nil
 		}
@@ -80,9 +81,11 @@ func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Ref
 			return next, oauth.Unavailable(err)
 		}
 		// Somebody was faster with the same token, or the grant was revoked this instant.
+		limited := gr.Limited
 		if *gr, err = g.Grants.Grant(ctx, gr.ID); err != nil {
 			return next, oauth.Unavailable(err)
 		}
+		gr.Limit(limited) // by what this request was judged to be
 		if !Stands(gr, g.Now()) {
 			return next, errRefresh
 		}
@@ -102,15 +105,59 @@ func (g refreshGrant) rotate(ctx context.Context, gr *oauth.Grant, tok issue.Ref
 	return next, errRefresh
 }
 
-// risk judges the refresh: a person's tokens are not renewed from where only a stronger proof would let them sign in.
-func (g refreshGrant) risk(ctx context.Context, c *oauth.Client, gr *oauth.Grant) error {
-	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.AtRefresh, User: gr.User, Client: c.ID, Scopes: gr.Scope, Env: oauth.EnvOf(ctx),
-		Held: gr.Assurance, AuthTime: gr.AuthTime, Was: gr.Snapshot, Bound: gr.Binding != ""})
+// risk judges the refresh by who redeemed before, and returns who does now: a person's tokens are not renewed from where
+// only a stronger proof would let them sign in, and not with more than the situation allows.
+func (g refreshGrant) risk(ctx context.Context, c *oauth.Client, gr *oauth.Grant) (riskstep.Snapshot, error) {
+	was := gr.Snapshot
+	if was == (riskstep.Snapshot{}) && c.Public() { // of before there were snapshots: it was the person who redeemed
+		was.Country = gr.Country
+	}
+	d, err := g.Risk.Decide(ctx, riskstep.Input{Moment: riskstep.AtRefresh, User: gr.User, Client: c.ID, Profile: c.Profile, Scopes: gr.Scope,
+		Env: oauth.EnvOf(ctx), Held: gr.Assurance, AuthTime: gr.AuthTime, Was: was, Bound: gr.Binding != ""})
+	if err != nil {
+		return d.Snapshot(), oauth.Unavailable(err)
+	}
+	switch d.Action() {
+	case riskstep.Allow:
+	case riskstep.Narrow:
+		err = g.narrow(ctx, gr, d.Narrow())
+	case riskstep.StepUp:
+		err = oauth.InvalidGrant("The situation changed; the person has to sign in again.")
+	case riskstep.Revoke:
+		err = g.revoke(ctx, gr)
+	default:
+		err = oauth.InvalidGrant("The situation changed; the token is not renewed from here.")
+	}
+	return d.Snapshot(), err
+}
+
+// narrow takes scope from all that the session granted, which tells resource servers too. A grant without a session does
+// without it now.
+func (g refreshGrant) narrow(ctx context.Context, gr *oauth.Grant, scope []string) error {
+	gr.Limit(scope)
+	if gr.Session == "" {
+		return nil
+	}
+	all, err := g.Sessions.Limit(ctx, gr.Session, scope)
+	if errors.Is(err, sessions.ErrNone) {
+		return errRefresh
+	}
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
-	if d.Action() == riskstep.Allow {
-		return nil
+	gr.Limit(all)
+	return nil
+}
+
+// revoke ends the family.
+func (g refreshGrant) revoke(ctx context.Context, gr *oauth.Grant) error {
+	env := oauth.EnvOf(ctx)
+	if err := g.Audit.Record(ctx, audit.Event{Type: "token.revoked", Outcome: audit.OK, Actor: "system", Reason: "risk", Client: gr.Client, User: gr.User,
+		Session: gr.Session, Grant: gr.ID, IP: env.IP.String(), Request: env.RequestID}); err != nil {
+		return oauth.Unavailable(err)
 	}
-	return oauth.InvalidGrant("The situation changed; the person has to sign in again.")
+	if _, err := g.Grants.RevokeGrant(ctx, gr.ID, g.Now(), "risk"); err != nil {
+		return oauth.Unavailable(err)
+	}
+	return errRefresh
 }

@@ -132,6 +132,9 @@ func (e *Endpoint) issue(ctx context.Context, c *oauth.Client, due *Due, grantTy
 	if err != nil {
 		return issue.Tokens{}, err
 	}
+	if due.Grant != nil { // after the audience: whom the scope concerns still takes the token, and can ask for a step-up
+		due.Scope = due.Grant.Without(due.Scope)
+	}
 	env := oauth.EnvOf(ctx)
 	ev := audit.Event{Type: "token.issued", Outcome: audit.OK, Actor: "client", Client: c.ID, Request: env.RequestID, IP: env.IP.String(),
 		Data: map[string]string{"grant_type": grantType}}
@@ -192,10 +195,14 @@ func (o Options) aimed(q *Request, g *oauth.Grant, scope []string) ([]string, er
 	return want, err
 }
 
-// firstRefresh is the refresh token that g begins with, "" where it has none; secret is what was redeemed for g.
-func (o Options) firstRefresh(g *oauth.Grant, secret string) (string, error) {
+// firstRefresh is the refresh token that g begins with, "" where it has none; secret is what was redeemed for g. Who
+// redeemed it is noted: whoever comes with the next one is compared with them.
+func (o Options) firstRefresh(ctx context.Context, g *oauth.Grant, secret string) (string, error) {
 	if g.RefreshSeq == 0 {
 		return "", nil
+	}
+	if err := o.Grants.SnapshotGrant(ctx, g.ID, o.Risk.Snapshot(g.User, oauth.EnvOf(ctx))); err != nil {
+		return "", oauth.Unavailable(err)
 	}
 	first, ok := o.Issue.FirstRefreshIs(g.ID, secret, g.RefreshHash)
 	if !ok {
