@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// The world in which probabilities are checked: one attempt in a hundred is an attack, by these shares of attackers.
-const prevalence = .01
+// The world in which probabilities are checked: two attempts in a hundred are attacks, which is where the model starts, by
+// these shares of attackers.
+const prevalence = .02
 
 var mixture = map[Attacker]float64{Naive: .70, VPN: .20, Targeted: .08, StolenCookie: .02}
 
@@ -77,14 +78,14 @@ func platt(list []outcome) (scale, shift float64) {
 type bin struct{ said, came, weight float64 }
 
 // reliability sorts attempts into bins by the probability that p gives them: of equal width in P, or where even is false
-// in its log-odds, which shows the small ones.
+// in its log-odds, which shows the small ones; those beyond one in a thousand lie together.
 func reliability(list []outcome, p func(score float64) float64, even bool) []bin {
 	sums := map[int]*bin{}
 	for _, o := range list {
 		q := p(o.score)
 		k := min(int(q*15), 14)
 		if !even {
-			k = int(math.Floor(math.Log(q/(1-q)) / .75))
+			k = int(math.Floor(min(max(math.Log(q/(1-q)), -7), 7) / .75))
 		}
 		b := sums[k]
 		if b == nil {

@@ -34,8 +34,8 @@ func (r *report) reliabilityPlot() string {
 	for i, p := range []func(float64) float64{sigmoid, r.fitted} {
 		var points [][2]float64
 		for _, b := range reliability(r.held, p, false) {
-			if b.weight/total > 1e-5 {
-				points = append(points, [2]float64{max(b.said, 1e-4), max(b.came, 1e-4)})
+			if b.weight/total > 1e-5 && b.came >= ay.from && b.said >= ax.from {
+				points = append(points, [2]float64{b.said, b.came})
 			}
 		}
 		c.panel(80+float64(i)*440, 50, 340, 300, []string{"as shipped", "fitted on another world"}[i], ax, ay, []curve{{style: 0, points: points, dots: true}}, nil, true)

@@ -20,6 +20,8 @@ import (
 
 var reportDir = flag.String("report", "", "write the report into this directory; it takes minutes")
 
+var reportPeople = flag.Int("people", 4000, "of the main world of the report")
+
 // cpu is the processor time of this process so far, in seconds.
 func cpu(t testing.TB) float64 {
 	var u syscall.Rusage
@@ -62,7 +64,7 @@ func costs(t *testing.T, lines int) (c Cost) {
 
 // Without -report it writes a report of a world too small for its figures, to see that it can.
 func TestReport(t *testing.T) {
-	dir, scale, lines := *reportDir, Scale{Users: 8000, Variants: true}, 200_000
+	dir, scale, lines := *reportDir, Scale{Users: *reportPeople, Variants: true}, 200_000
 	if dir == "" {
 		dir, scale, lines = t.TempDir(), Scale{Users: 60}, 2000
 	}

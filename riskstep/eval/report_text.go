@@ -2,6 +2,7 @@ package eval
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -177,13 +178,13 @@ func (r *report) budgets() {
 }
 
 func (r *report) calibration() {
-	r.line("\n## Calibration\n\nOne attempt in a hundred is an attack: naive 70, VPN 20, targeted 8, stolen cookie 2 of 100 attackers. Fitted on the first world (ln odds = %.3f · score %+.2f), checked on the others. At so few attacks a small ECE is easily had: the last column weighs attacks and logins alike.\n\n![What was said against what came](risk-calibration.svg)", r.scale, r.shift)
+	r.line("\n## Calibration\n\nTwo attempts in a hundred are attacks, where the model starts: naive 70, VPN 20, targeted 8, stolen cookie 2 of 100 attackers. Fitted on the first world (ln odds = %.3f · score %+.2f), checked on the others. At so few attacks a small ECE is easily had: the last column weighs attacks and logins alike.\n\n![What was said against what came](risk-calibration.svg)", r.scale, r.shift)
 	r.table("calibration", "ECE", "mean probability (true: "+percent(prevalence)+")", "ECE where half of the attempts are attacks")
 	var balanced []outcome
 	for _, s := range r.main[1:] {
 		balanced = append(balanced, s.outcomes(allSignals, .5)...)
 	}
-	const odds = 4.59511985 // ln 99: the same evidence in a world of half attacks
+	odds := math.Log((1 - prevalence) / prevalence) // the same evidence in a world of half attacks
 	for _, c := range []struct {
 		name string
 		p    func(float64) float64
@@ -264,5 +265,6 @@ const limits = `
 - EXTEND and the rules are re-implemented from their descriptions, without their authors' data to check against. EXTEND does worse
   in this world than its authors report on theirs: only the comparison counts.
 - People do not change their ways because they are challenged, and a challenge teaches nothing here: the product learns from an answered one.
-- The size of the ring is not varied: sixteen entries are built into its form.
+- Neither the size of the ring nor its levels are varied: sixteen entries, and a hash of the full address in each, are built into
+  its form. So there is no row for what leaving the full address out would cost.
 - To judge on real logins: ` + "`postern risk replay`" + ` reads lines of JSON and the RBA data set's CSV.`

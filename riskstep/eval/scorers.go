@@ -69,15 +69,12 @@ func (b *ours) Learn(e *Event) {
 }
 
 // What each signal sees, so that it can be taken away.
-func noKey(l *model.Login)     { l.Key, l.KeyID = 0, "" }
-func noDevice(l *model.Login)  { l.Device = ""; noKey(l) }
-func noTravel(l *model.Login)  { l.Net.Km = 0 }
-func noHosting(l *model.Login) { l.Net.Hosting = false }
-func noAgent(l *model.Login)   { l.Agent = model.Agent{} }
-func noNetwork(l *model.Login) { l.IP, l.Net = netip.Addr{}, model.Net{} }
-func noAddress(l *model.Login) { // the /24 or /48 only: more private
-	l.IP = l.Net.Prefix.Addr()
-}
+func noKey(l *model.Login)           { l.Key, l.KeyID = 0, "" }
+func noDevice(l *model.Login)        { l.Device = ""; noKey(l) }
+func noTravel(l *model.Login)        { l.Net.Km = 0 }
+func noHosting(l *model.Login)       { l.Net.Hosting = false }
+func noAgent(l *model.Login)         { l.Agent = model.Agent{} }
+func noNetwork(l *model.Login)       { l.IP, l.Net = netip.Addr{}, model.Net{} }
 func addressAndAgent(l *model.Login) { noDevice(l); noTravel(l); noHosting(l) }
 
 // Contender is a model by name.
@@ -116,6 +113,6 @@ func ablations(m *model.Model) []Contender {
 	}
 	return []Contender{
 		one("nothing", nil, ""), one("key", noKey, ""), one("device cookie and key", noDevice, ""), one("agent", noAgent, ""), one("network", noNetwork, ""),
-		one("full address", noAddress, ""), one("travel", noTravel, ""), one("hosting", noHosting, ""), one("time of day", nil, "time"),
+		one("travel", noTravel, ""), one("hosting", noHosting, ""), one("time of day", nil, "time"),
 	}
 }

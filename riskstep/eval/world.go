@@ -30,10 +30,10 @@ type World struct {
 	DeviceAge float64 // mean life of a device in days
 }
 
-// Base is the world of the goals: a year of a tenant with 8,000 people.
+// Base is the world of the goals: a year of a tenant with 4,000 people.
 func Base() World {
 	return World{
-		Name: "base", Users: 8000, Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), Days: 365,
+		Name: "base", Users: 4000, Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), Days: 365,
 		Joining: .2, Mobile: .6, LeaseDays: 25, Office: .35, VPN: .06, Trips: 2, WrongCity: .1, Listed: .75, Borrowed: .012, Private: .05,
 		CookieGo: .02, Keys: .9, Chips: .9, Passkeys: .25, Typos: .06, DeviceAge: 1000,
 	}
