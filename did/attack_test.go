@@ -435,7 +435,7 @@ func TestReport(t *testing.T) {
 	}
 	j := judge(now)
 	for input, want := range map[string]string{
-		`{"@context":[],"proof":{}}`: "Data Integrity", `{"@context":[]}`: "nobody signed", `{"signatures":[]}`: "JSON serialization", "": "empty",
+		`{"proof":{}}`: "Data Integrity", `{"@context":[]}`: "nobody signed", `{"signatures":[]}`: "JSON serialization", "": "empty",
 		"\xa2x": "CBOR", "hello": "unknown", "e30.e30.": "alg", didtest.NewSigner(t, "ES256").JWS(claims{"typ": "at+jwt"}, claims{}): "at+jwt",
 		strings.Repeat("x", 600<<10): "more than",
 	} {

@@ -1,10 +1,12 @@
 package did
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"iter"
 	"strconv"
+	"strings"
 )
 
 // What tests outside the package make inputs with.
@@ -95,3 +97,43 @@ func CanonicalJSON(text []byte) ([]byte, error) {
 
 // Multihash is multihashOf.
 var Multihash = multihashOf
+
+// PinContext adds a context to the pinned set; before anything is verified.
+func PinContext(url string, text []byte) {
+	var doc any
+	if err := json.Unmarshal(text, &doc); err != nil {
+		panic(err)
+	}
+	pinnedContexts()[url] = doc
+}
+
+// RDFC is the canonical form of JSON-LD whose contexts are pinned, or in these further ones.
+func RDFC(ctx context.Context, c Curve, text []byte, contexts ...string) (string, error) {
+	o, err := parseObject(text)
+	if err != nil {
+		return "", err
+	}
+	d, err := (&exam{j: &Judge{}, p: Policy{Contexts: contexts}}).readLD(o)
+	if err != nil {
+		return "", err
+	}
+	lines, err := canonicalLines(ctx, digest(c), d.quads, nil)
+	return strings.Join(lines, ""), err
+}
+
+// CanonicalQuads is RDFC-1.0 of quads, each of subject, predicate, object and graph; "_:x" is a blank node, "" the default graph.
+func CanonicalQuads(ctx context.Context, quads [][4]string) (string, error) {
+	node := func(s string) rdfNode {
+		label, blank := strings.CutPrefix(s, "_:")
+		return rdfNode{label, blank}
+	}
+	var out []rdfQuad
+	for _, q := range quads {
+		out = append(out, rdfQuad{node(q[0]), node(q[2]), node(q[3]), q[1]})
+	}
+	lines, err := canonicalLines(ctx, digest(P256), out, nil)
+	return strings.Join(lines, ""), err
+}
+
+// Literal writes a literal as canonical N-Quads do.
+var Literal = quoted

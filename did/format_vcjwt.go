@@ -228,21 +228,26 @@ func (e *exam) presented(ctx context.Context, t *jws, payload object, holder str
 		aud = nil
 	}
 	bound := asked && e.challenge(aud, text(payload["nonce"]))
+	e.shown(holder, key, bound, len(inner), func(i int) (Credential, bool) { return e.inner(ctx, i+1, inner[i]) })
+}
+
+// shown verifies the n credentials of a presentation that holder signed with key, and that they are the holder's own.
+func (e *exam) shown(holder string, key Key, bound bool, n int, one func(i int) (Credential, bool)) {
 	switch {
-	case len(inner) == 0:
+	case n == 0:
 		e.check("credentials", errors.New("there is none"))
 		return
-	case len(inner) > maxCredentials:
+	case n > maxCredentials:
 		e.check("credentials", fmt.Errorf("more than %d", maxCredentials))
 		return
 	}
 	var all []Credential
-	for i, raw := range inner {
-		c, ok := e.inner(ctx, i+1, raw)
+	for i := range n {
+		c, ok := one(i)
 		if !ok {
 			return
 		}
-		if asked {
+		if e.p.Holder != HolderIgnored {
 			e.prefix = fmt.Sprintf("credential %d: ", i+1)
 			e.check("holder", belongs(c, holder, key), "it is the holder's own")
 			e.prefix = ""

@@ -38,13 +38,14 @@ type Judge struct {
 	visit     Fetch
 	now       func() time.Time
 	lists     *listCache
+	contexts  activeContexts
 	verifiers []Verifier
 }
 
 // New returns a Judge.
 func New(o Options) *Judge {
 	return &Judge{resolver: o.Resolver, visit: o.Fetch, now: o.Now, lists: newListCache(),
-		verifiers: []Verifier{sdJWTVC{}, vcSDJWT{}, vcJWT{}, jwtVC{}, plainSDJWT{}}}
+		verifiers: []Verifier{sdJWTVC{}, vcSDJWT{}, vcJWT{}, jwtVC{}, plainSDJWT{}, dataIntegrity{}}}
 }
 
 // Verify recognises what input is and looks at everything that policy asks for. It never fails: what cannot be verified is a
