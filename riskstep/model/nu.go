@@ -79,6 +79,9 @@ func shippedRate(level, n, gap int) float64 {
 // shippedWeight is how many logins what is shipped counts for, in each cell.
 const shippedWeight = 40
 
+// mostNew bounds every rate, whatever blobs claim.
+const mostNew = .95
+
 // rates are novelty rates as they stand: no cell lower than one with more entries, none higher than one with a longer
 // gap, so that learning never makes what was learnt look less like the person.
 type rates [levels][countBuckets][gapBuckets]float32
@@ -93,7 +96,7 @@ func ratesOf(count func(level, n, gap int) (tried, new float64)) *rates {
 				if n > 0 {
 					rate = min(rate, float64(r[level][n-1][gap]))
 				}
-				r[level][n][gap] = float32(rate)
+				r[level][n][gap] = float32(min(rate, mostNew))
 			}
 		}
 		for n := range countBuckets {

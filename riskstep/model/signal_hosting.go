@@ -33,7 +33,7 @@ func (a *assessment) hosting() (f finding) {
 		f.evidence, f.level = evidence{}, f.level+", used before"
 	case f.novel == 0 && n.State == Known:
 		for t, q := range fromHosting {
-			f.evidence[t] = favour(1-q, 1-a.relays(shareHosting))
+			f.evidence[t] = favour(1-q, 1-min(a.relays(shareHosting), mostNew))
 		}
 	}
 	return f

@@ -191,7 +191,7 @@ func (t *Tables) shareOf(share int, with bool, units uint32) {
 // share is how often something was so, starting at prior, which counts for weight logins.
 func (t *Tables) share(share int, prior, weight float64) float64 {
 	weight *= strongUnits
-	return (t.count(shareCell(share)+1) + prior*weight) / (t.count(shareCell(share)) + weight)
+	return min((t.count(shareCell(share)+1)+prior*weight)/(t.count(shareCell(share))+weight), 1)
 }
 
 func countryCell(c [2]byte) int { return atCountries + int(c[0]-'A')*letters + int(c[1]-'A') }
@@ -264,7 +264,7 @@ func (t *Tables) rate(m *match, level int, asn uint32) float64 {
 			rate *= max(t.churn(asn, level), 1)
 		}
 	}
-	return min(rate, .95)
+	return min(rate, mostNew)
 }
 
 // leastChurn is how much less than others the calmest network hands out new addresses.
