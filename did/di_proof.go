@@ -33,7 +33,7 @@ type verifyProof func(ctx context.Context, e *exam, s *secured, o object, k Key)
 // suites are all that are verified, by `cryptosuite` of a DataIntegrityProof or by `type` of what came before.
 var suites = map[string]verifyProof{
 	"eddsa-rdfc-2022": eddsaRDFC2022, "eddsa-jcs-2022": eddsaJCS2022,
-	"ecdsa-rdfc-2019": ecdsaRDFC2019, "ecdsa-jcs-2019": ecdsaJCS2019,
+	"ecdsa-rdfc-2019": ecdsaRDFC2019, "ecdsa-jcs-2019": ecdsaJCS2019, "ecdsa-sd-2023": ecdsaSD2023,
 	"Ed25519Signature2020": ed25519Signature2020, "Ed25519Signature2018": ed25519Signature2018,
 }
 

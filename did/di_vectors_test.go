@@ -82,6 +82,22 @@ var diVectors = []diVector{
 	{ecdsa2019 + "ecdsa-rdfc-2019-p384/employ/signedECDSAP384.json", ecdsa2019 + "p384KeyPair.json", "canonDocECDSAP384.txt", "ECDSAP384"},
 	{ecdsa2019 + "ecdsa-jcs-2019-p256/signedJCSECDSAP256.json", ecdsa2019 + "p256KeyPair.json", "", ""},
 	{ecdsa2019 + "ecdsa-jcs-2019-p384/signedJCSECDSAP384.json", ecdsa2019 + "p384KeyPair.json", "", ""},
+	{ecdsa2019 + "ecdsa-sd-2023/employ/derivedRevealDocument.json", ecdsa2019 + "p256KeyPair.json", "", ""},
+	{ecdsa2019 + "ecdsa-sd-2023/prc/derivedRevealDocument.json", ecdsa2019 + "p256KeyPair.json", "", ""},
+}
+
+// A base proof is the holder's: whoever shows it shows everything, and no verifier takes it.
+func TestBaseProofsAreRefused(t *testing.T) {
+	j := judge(time.Date(2024, 12, 24, 0, 0, 0, 0, time.UTC))
+	for _, name := range []string{"employ", "prc"} {
+		v := diVector{file: ecdsa2019 + "ecdsa-sd-2023/" + name + "/addSignedSDBase.json", keys: ecdsa2019 + "p256KeyPair.json"}
+		var doc map[string]any
+		decode(t, v.file, &doc)
+		err := j.Verify(t.Context(), read(t, v.file), v.policy(t, doc)).Failed()
+		if err == nil || !strings.Contains(err.Error(), "base proof") {
+			t.Error(err)
+		}
+	}
 }
 
 func (v diVector) policy(t testing.TB, doc map[string]any) did.Policy {
