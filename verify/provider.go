@@ -38,6 +38,8 @@ type Discovery struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	EndSessionEndpoint    string `json:"end_session_endpoint"`
 	JWKSURI               string `json:"jwks_uri"`
+	// RevocationsEndpoint tells what ended or narrowed before it expired; Postern has one.
+	RevocationsEndpoint string `json:"postern_revocations_endpoint"`
 	// ResponseIss says that authorization responses carry `iss`. RFC 9207 §3.
 	ResponseIss bool `json:"authorization_response_iss_parameter_supported"`
 }

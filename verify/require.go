@@ -33,7 +33,7 @@ func MaxAge(d time.Duration) Requirement {
 // separated by spaces, if all are needed; "" for none) and meets every requirement; handlers find the token with
 // FromContext. Otherwise the answer is a challenge in WWW-Authenticate:
 // 401 without an error where no token was sent, 400 invalid_request, 401 invalid_token, 403 insufficient_scope
-// (RFC 6750 §3), 401 insufficient_user_authentication (RFC 9470 §3), always with resource_metadata (RFC 9728 §5.1);
+// (RFC 6750 §3), 401 insufficient_user_authentication (RFC 9470 §3; also where the scope is withheld for now), always with resource_metadata (RFC 9728 §5.1);
 // 503 while the issuer cannot be reached.
 func (rs *ResourceServer) Require(scope string, requirements ...Requirement) func(http.Handler) http.Handler {
 	need := requirement{scopes: strings.Fields(scope)}
@@ -63,6 +63,7 @@ var (
 	errNoToken   = errors.New("verify: no bearer token")
 	errMalformed = errors.New("verify: malformed request")
 	errScope     = errors.New("verify: a scope is missing")
+	errLimited   = errors.New("verify: a scope is withheld until the person proves more")
 	errStepUp    = errors.New("verify: authentication is too weak or too old")
 )
 
@@ -76,7 +77,11 @@ func (rs *ResourceServer) admit(r *http.Request, need requirement) (Token, error
 		return Token{}, err
 	}
 	for _, s := range need.scopes {
-		if !t.HasScope(s) {
+		switch {
+		case t.HasScope(s):
+		case slices.Contains(t.Limited, s):
+			return Token{}, errLimited
+		default:
 			return Token{}, errScope
 		}
 	}
@@ -159,6 +164,14 @@ func (rs *ResourceServer) refuse(w http.ResponseWriter, r *http.Request, need re
 		status, c.Error = http.StatusForbidden, "insufficient_scope"
 		c.ErrorDescription = "The access token does not carry the scope"
 		c.Scope = need.scopes
+	case errors.Is(cause, errLimited):
+		// The scope was granted: what is missing is the person. A new authentication, as the old one is what is doubted.
+		c.Error = "insufficient_user_authentication"
+		c.ErrorDescription = "A new authentication is required for this scope"
+		c.Scope, c.ACRValues, c.HasMaxAge = need.scopes, need.acr, true
+		if len(c.ACRValues) == 0 && len(rs.acrOrder) > 1 {
+			c.ACRValues = rs.acrOrder[1:2]
+		}
 	case errors.Is(cause, errStepUp):
 		c.Error = "insufficient_user_authentication"
 		c.ErrorDescription = "A stronger or more recent authentication is required"

@@ -23,6 +23,8 @@ type Token struct {
 	ExpiresAt time.Time
 	JTI       string
 	SessionID string // `sid`
+	// Limited is scope that was granted and that the token does without until the person proves more; it is not in Scopes.
+	Limited []string
 	// Claims holds every claim; numbers are json.Number. It may be shared: read it, do not change it.
 	Claims map[string]any
 
@@ -63,6 +65,9 @@ func newToken(claims map[string]any) (Token, error) {
 		SessionID: r.text("sid"),
 		Claims:    claims,
 		notBefore: r.date("nbf"),
+	}
+	if limited := r.text("limited_scope"); limited != "" {
+		t.Limited = strings.Fields(limited)
 	}
 	if r.bad != "" {
 		return Token{}, invalid("claim %s has the wrong type", r.bad)

@@ -25,11 +25,13 @@ var (
 const maxToken = 16 << 10 // bytes; a token is a header, and servers take about so much
 
 // ResourceServer validates the access tokens of one issuer for one protected resource. It is safe for concurrent use
-// and owns no goroutine that outlives a fetch.
+// and owns no goroutine that outlives a fetch, but for that of FollowRevocations.
 type ResourceServer struct {
 	config
 	provider *provider
 	opaque   *introspector // nil where Introspection is not configured
+	follower *follower     // nil where FollowRevocations is not configured
+	fallback *introspector // of the follower
 
 	mu     sync.Mutex
 	scopes []string // of every Require so far, for the metadata
@@ -62,6 +64,12 @@ func NewResourceServer(ctx context.Context, issuer string, options ...Option) (*
 	if c.introspectID != "" {
 		rs.opaque = newIntrospector(p, c)
 	}
+	if c.follow != nil {
+		rs.follower = newFollower(p, c)
+		c.introspectID, c.introspectSecret = c.followID, c.followSecret
+		rs.fallback = newIntrospector(p, c)
+		go rs.follower.run(c.follow)
+	}
 	if c.eager {
 		if _, err := p.current(ctx); err != nil {
 			return nil, err
@@ -77,14 +85,31 @@ func (rs *ResourceServer) Verify(ctx context.Context, token string) (Token, erro
 	if len(token) > maxToken {
 		return Token{}, invalid("longer than %d bytes", maxToken)
 	}
-	if strings.Count(token, ".") == 2 {
-		return rs.verifyJWT(ctx, token)
-	}
-	if rs.opaque == nil {
+	var t Token
+	var err error
+	switch {
+	case strings.Count(token, ".") == 2:
+		t, err = rs.verifyJWT(ctx, token)
+	case rs.opaque == nil:
 		return Token{}, invalid("not a JWT, and introspection is not configured")
+	default:
+		t, err = rs.opaque.verify(ctx, token)
 	}
-	return rs.opaque.verify(ctx, token)
+	if err != nil || rs.follower == nil {
+		return t, err
+	}
+	if !rs.follower.knows() {
+		return rs.fallback.verify(ctx, token)
+	}
+	if err := rs.follower.check(&t); err != nil {
+		return Token{}, err
+	}
+	return t, nil
 }
+
+// Following reports whether all revocations are known now, so that no token need be asked about: for readiness checks.
+// It is false without FollowRevocations.
+func (rs *ResourceServer) Following() bool { return rs.follower != nil && rs.follower.knows() }
 
 func (rs *ResourceServer) verifyJWT(ctx context.Context, token string) (Token, error) {
 	claims, err := rs.provider.verifyJWS(ctx, token, func(typ string) bool {

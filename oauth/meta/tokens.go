@@ -188,6 +188,7 @@ type introspection struct {
 	ACR       string          `json:"acr,omitempty"`
 	AMR       []ident.AMR     `json:"amr,omitempty"`
 	AuthTime  int64           `json:"auth_time,omitempty"`
+	Grant     ident.GrantID   `json:"gid,omitempty"`
 	Limited   string          `json:"limited_scope,omitempty"`
 }
 
@@ -219,7 +220,7 @@ func (s *Service) introspect(ctx context.Context, c *oauth.Client, raw string) (
 		return introspection{}, err
 	}
 	return introspection{Active: true, TokenType: "Bearer", Scope: a.Scope, Client: a.Client, Subject: a.Subject, Audience: a.Audience,
-		Issuer: a.Issuer, IssuedAt: a.IssuedAt, Expires: a.Expires, ID: a.ID, Session: a.Session, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime, Limited: a.Limited}, nil
+		Issuer: a.Issuer, IssuedAt: a.IssuedAt, Expires: a.Expires, ID: a.ID, Session: a.Session, ACR: a.ACR, AMR: a.AMR, AuthTime: a.AuthTime, Grant: a.Grant, Limited: a.Limited}, nil
 }
 
 // introspectRefresh tells a client about a refresh token of its own; nobody else has anything to do with it.

@@ -1,5 +1,5 @@
-// Package verifytest is an issuer for the unit tests of resource servers and relying parties: discovery, JWKS and
-// introspection over real HTTP on loopback, and tokens with any header and claim, right or wrong. It never checks
+// Package verifytest is an issuer for the unit tests of resource servers and relying parties: discovery, JWKS,
+// introspection and the log of revocations over real HTTP on loopback, and tokens with any header and claim, right or wrong. It never checks
 // anybody and has no place outside tests.
 package verifytest
 
@@ -31,7 +31,10 @@ type Issuer struct {
 	control  string
 	requests map[string]int
 	opaque   map[string]map[string]any
-	clients  map[string]string // id → secret, for introspection
+	clients  map[string]string // id → secret, for introspection and the log
+	log      []entry
+	seq      int64
+	logged   chan struct{} // closed when something is appended
 }
 
 // NewIssuer starts an issuer that signs with ES256 until the test ends. clock may be nil for the real time.
@@ -42,13 +45,14 @@ func NewIssuer(t testing.TB, clock func() time.Time) *Issuer {
 	}
 	i := &Issuer{
 		t: t, mux: http.NewServeMux(), now: clock, control: "public, max-age=300",
-		requests: map[string]int{}, opaque: map[string]map[string]any{}, clients: map[string]string{},
+		requests: map[string]int{}, opaque: map[string]map[string]any{}, clients: map[string]string{}, logged: make(chan struct{}),
 	}
 	i.active = i.newKey("ES256")
 	i.keys = []*Key{i.active}
 	i.mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
 	i.mux.HandleFunc("GET /jwks", i.jwks)
 	i.mux.HandleFunc("POST /introspect", i.introspect)
+	i.mux.HandleFunc("GET /revocations", i.revocations)
 	s := httptest.NewServer(http.HandlerFunc(i.serve))
 	t.Cleanup(s.Close)
 	i.URL = s.URL
@@ -156,13 +160,14 @@ func (i *Issuer) newKey(alg string) *Key {
 
 func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]any{
-		"issuer":                 i.URL,
-		"authorization_endpoint": i.URL + "/authorize",
-		"token_endpoint":         i.URL + "/token",
-		"userinfo_endpoint":      i.URL + "/userinfo",
-		"introspection_endpoint": i.URL + "/introspect",
-		"end_session_endpoint":   i.URL + "/logout",
-		"jwks_uri":               i.URL + "/jwks",
+		"issuer":                       i.URL,
+		"authorization_endpoint":       i.URL + "/authorize",
+		"token_endpoint":               i.URL + "/token",
+		"userinfo_endpoint":            i.URL + "/userinfo",
+		"introspection_endpoint":       i.URL + "/introspect",
+		"end_session_endpoint":         i.URL + "/logout",
+		"jwks_uri":                     i.URL + "/jwks",
+		"postern_revocations_endpoint": i.URL + "/revocations",
 		"authorization_response_iss_parameter_supported": true,
 	})
 }

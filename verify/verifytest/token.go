@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"strings"
 	"time"
@@ -137,9 +138,16 @@ func Authenticated(acr string, at time.Time) Change {
 	return func(d *draft) { d.claims["acr"], d.claims["auth_time"] = acr, at.Unix() }
 }
 
-// AccessToken returns a JWT access token of RFC 9068 that lives five minutes, with changes.
+// AccessToken returns a JWT access token of RFC 9068 that lives five minutes, with changes; introspection knows it.
 func (i *Issuer) AccessToken(changes ...Change) string {
-	return i.sign(i.draft("at+jwt", i.accessClaims(), changes))
+	d := i.draft("at+jwt", i.accessClaims(), changes)
+	token := i.sign(d)
+	known := maps.Clone(d.claims)
+	known["active"] = true
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.opaque[token] = known
+	return token
 }
 
 // IDToken returns an ID token of OIDC Core §2 for ClientID, with changes.
@@ -163,7 +171,7 @@ func (i *Issuer) Opaque(changes ...Change) string {
 	return token
 }
 
-// Revoke makes introspection forget an opaque token.
+// Revoke makes introspection forget a token.
 func (i *Issuer) Revoke(token string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
