@@ -37,6 +37,7 @@ var importers = map[string][]string{
 	"github.com/ory/fosite":           {"oauth"},
 	"github.com/go-webauthn/webauthn": {"authn"},
 	"github.com/hyperledger/aries-":   {"did"},
+	"github.com/fxamacker/cbor/":      {"did"},
 	"github.com/oschwald/":            {"riskstep/geo"},
 	"github.com/redis/":               {"engine/redisdb"},
 	"github.com/jackc/pgx/":           {"engine/sqldb"},

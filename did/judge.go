@@ -45,7 +45,7 @@ type Judge struct {
 // New returns a Judge.
 func New(o Options) *Judge {
 	return &Judge{resolver: o.Resolver, visit: o.Fetch, now: o.Now, lists: newListCache(),
-		verifiers: []Verifier{sdJWTVC{}, vcSDJWT{}, vcJWT{}, jwtVC{}, plainSDJWT{}, dataIntegrity{}}}
+		verifiers: []Verifier{sdJWTVC{}, vcSDJWT{}, vcJWT{}, jwtVC{}, plainSDJWT{}, dataIntegrity{}, mdoc{}}}
 }
 
 // Verify recognises what input is and looks at everything that policy asks for. It never fails: what cannot be verified is a
@@ -62,7 +62,9 @@ func (j *Judge) Verify(ctx context.Context, input []byte, policy Policy) Report 
 		end(e.r.Failed())
 		return e.r
 	}
-	input = bytes.TrimSpace(input)
+	if !isMap(input) { // of CBOR, each byte counts
+		input = bytes.TrimSpace(input)
+	}
 	i := slices.IndexFunc(j.verifiers, func(v Verifier) bool { return v.Recognises(input) })
 	if i < 0 {
 		e.r.Format = sniff(input)
@@ -91,7 +93,7 @@ func sniff(input []byte) string {
 	case err == nil:
 		return "JSON of an unknown kind"
 	case input[0]&0xe0 == 0xa0 || input[0]&0xe0 == 0x80 || input[0] == 0xd2:
-		return "CBOR (mdoc or COSE)"
+		return "CBOR that is no mdoc"
 	}
 	if t, err := parseJWS(firstPart(input)); err == nil {
 		return fmt.Sprintf("a JWS of typ %q", t.typ)

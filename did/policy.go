@@ -1,6 +1,7 @@
 package did
 
 import (
+	"crypto/ecdh"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -49,6 +50,9 @@ type Policy struct {
 	Contexts []string         // @context values that are known beside those of the W3C
 	Keys     map[string][]Key // keys known ahead, by the identifier of their issuer or holder: nothing is visited for them
 	Visit    []string         // hosts that may be visited for documents, keys and status lists; "*": every public one
+
+	Transcript Transcript       // what the device of an mdoc signed; its presentations are refused where it is zero
+	ReaderKey  *ecdh.PrivateKey // of this session, for a device that made a MAC and no signature; nil: MACs are refused
 }
 
 // Trust says whose credentials are believed. The zero value: nobody's.
@@ -124,6 +128,14 @@ var policyMembers = map[string]func(*Policy, any) error{
 	"contexts": func(p *Policy, v any) error { return readTexts(&p.Contexts, v) },
 	"visit":    func(p *Policy, v any) error { return readTexts(&p.Visit, v) },
 	"keys":     readKeys,
+	"transcript": func(p *Policy, v any) error {
+		raw, err := b64.DecodeString(text(v))
+		if err == nil {
+			p.Transcript, err = ParseTranscript(raw)
+		}
+		return err
+	},
+	"reader_key": readReaderKey,
 }
 
 // ParsePolicy reads a policy from JSON of at most 1 MiB; members that it does not know are refused, since each would be a rule
@@ -219,6 +231,18 @@ func readKeys(p *Policy, v any) error {
 		}
 	}
 	return nil
+}
+
+// readReaderKey reads a private JWK of a curve of the standard library, RFC 7518 §6.2.2.1.
+func readReaderKey(p *Policy, v any) (err error) {
+	o, _ := v.(object)
+	curve, known := map[string]ecdh.Curve{"P-256": ecdh.P256(), "P-384": ecdh.P384(), "P-521": ecdh.P521(), "X25519": ecdh.X25519()}[text(o["crv"])]
+	d, err := b64.DecodeString(text(o["d"]))
+	if !known || err != nil {
+		return errors.New("a private JWK with crv and d")
+	}
+	p.ReaderKey, err = curve.NewPrivateKey(d)
+	return err
 }
 
 func readDuration(to *time.Duration, v any) (err error) {
