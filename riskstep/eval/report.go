@@ -67,6 +67,17 @@ func WriteReport(dir string, scale Scale, cost Cost) error {
 		}
 	}
 	atOnce(2, jobs)
+	if scale.Variants {
+		t := r.main[0].atBudget(allSignals, .02)
+		half := w
+		half.Users /= 2
+		r.persisted = make([][tries]float64, len(persistent))
+		jobs = nil
+		for i, a := range persistent {
+			jobs = append(jobs, func() { r.persisted[i] = persist(half, 2, m, a, t) })
+		}
+		atOnce(2, jobs)
+	}
 	r.calibrate()
 	for name, text := range map[string]string{"RISK-REPORT.md": r.text(), "risk-roc.svg": r.roc(), "risk-calibration.svg": r.reliabilityPlot()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -75,6 +86,9 @@ func WriteReport(dir string, scale Scale, cost Cost) error {
 	}
 	return nil
 }
+
+// persistent are the attackers who come again.
+var persistent = []Attacker{Naive, VPN, Targeted, VeryTargeted}
 
 // atOnce runs jobs, n at a time.
 func atOnce(n int, jobs []func()) {
@@ -103,6 +117,8 @@ type report struct {
 	variants []World
 	other    []*Samples
 	ablated  []*Samples
+
+	persisted [][tries]float64 // of persistent
 
 	scale, shift float64 // of Platt, fitted on the first world
 	held         []outcome

@@ -21,6 +21,7 @@ func (r *report) text() string {
 	r.calibration()
 	r.worlds()
 	r.ablation()
+	r.patience()
 	r.costs()
 	r.WriteString(limits + "\n")
 	return r.String()
@@ -242,6 +243,26 @@ func (r *report) ablation() {
 	}
 }
 
+func (r *report) patience() {
+	if len(r.persisted) == 0 {
+		return
+	}
+	r.line("\n## Attackers who come back\n\nWho gets in unnoticed comes again every day, from the same place with the same browser, and each visit is learnt as a login without strong proof, which counts half for seven days. The share caught at each visit, with the threshold that challenges 2 of 100 logins.")
+	head := []string{"attacker"}
+	for i := range tries {
+		head = append(head, fmt.Sprintf("visit %d", i+1))
+	}
+	r.table(head...)
+	for i, a := range persistent {
+		cells := []string{a.String()}
+		for _, share := range r.persisted[i] {
+			cells = append(cells, percent(share))
+		}
+		r.row(cells...)
+	}
+	r.line("\nIn the product a visit that is challenged and not answered is never learnt, and one that is disowned is forgotten with all after it.")
+}
+
 func (r *report) costs() {
 	r.line("\n## Cost\n\nMeasured on the machine that made this report, in CPU time of one core.")
 	r.table("", "")
@@ -260,7 +281,7 @@ const limits = `
   JA4, no client hint, no leaked password and no denied push in these worlds either, although the model judges them.
 - An attacker's hour is any between two logins of the victim. One who waits for the victim's hours is harder to see; time of day is
   a weak signal, as its row above shows.
-- No attacker imitates a network prefix or waits until a new entry is trusted; none poisons what is learnt. No family shares a
+- No attacker looks for an address in its victim's own prefix. No family shares a
   device, but 1.2 % of logins come from a borrowed one. Private relays appear as VPNs only.
 - EXTEND and the rules are re-implemented from their descriptions, without their authors' data to check against. EXTEND does worse
   in this world than its authors report on theirs: only the comparison counts.
