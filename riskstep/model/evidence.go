@@ -66,7 +66,7 @@ type assessment struct {
 
 // habitWeight is for how many novelties of the person's own the tenant's rate counts: people differ in how often they do
 // something new by about as much as that rate itself.
-const habitWeight = 3
+const habitWeight = 4
 
 // nu is the rate at which a level is new for this person: the tenant's, moved towards their own.
 func (a *assessment) nu(level int) float64 {

@@ -110,7 +110,7 @@ func TestWhoeverStoleTheCookieIsNoticed(t *testing.T) {
 	thief.Key, thief.KeyID = ident.NoKey, ""
 	thief.IP, thief.Net = netip.MustParseAddr("192.0.2.1"), Net{State: Known, Country: "BR", Lat: -22.9, Lon: -43.2, Km: 20, ASN: 26599}
 	safe, stolen := s.Score(&home), s.Score(&thief)
-	if safe.P > .001 || stolen.P < .3 {
+	if safe.P > .001 || stolen.P < .2 {
 		t.Errorf("at home P = %v, the thief's %v: %+v", safe.P, stolen.P, stolen)
 	}
 }
