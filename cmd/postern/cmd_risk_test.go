@@ -200,3 +200,25 @@ func TestRiskDocumentation(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSimulate is one decision on record, decided again.
+func BenchmarkSimulate(b *testing.B) {
+	p, err := policy.DefaultConfig().Build()
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := policy.Record{Model: "1", Facts: policy.Facts{Moment: "sign_in", Risk: policy.Risk{P: 0.01}, User: policy.User{Best: 2}}}.Marshal()
+	if err != nil {
+		b.Fatal(err)
+	}
+	body, err := json.Marshal(audit.Event{Type: riskDecided, Outcome: audit.OK, User: "ann", Client: "shop", Evidence: text})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newSimulation(p, 20)
+	for b.Loop() {
+		if err := s.add(&audit.Entry{Type: riskDecided, Body: body}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -132,6 +132,24 @@ func TestBudgetOfTwoNodes(t *testing.T) {
 	}
 }
 
+// What others share replaces what was known, but not what this node saw since.
+func TestReplaceKeepsWhatIsNotGivenYet(t *testing.T) {
+	b := NewBudget(0.02)
+	for range minSeen {
+		b.Observe(noon, -5)
+	}
+	if err := b.Replace(nil); err != nil || b.Threshold(0.9) == 0.9 {
+		t.Errorf("what was not given yet is forgotten: %v", err)
+	}
+	b.Delta()
+	if err := b.Replace(nil); err != nil || b.Threshold(0.9) != 0.9 {
+		t.Errorf("what was given still counts although nobody has it: %v", err)
+	}
+	if err := b.Replace([]byte{9}); err == nil {
+		t.Error("what is no budget is taken")
+	}
+}
+
 func TestBudgetIsSmall(t *testing.T) {
 	full := days{}
 	for day := range uint32(keptDays) {

@@ -141,7 +141,9 @@ func TestRecord(t *testing.T) {
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got %+v\nwant %+v", *got, want)
 	}
-	t.Logf("%d bytes: %s", len(b), b)
+	if strings.Contains(string(b), `"bits"`) {
+		t.Error("bits stand there twice")
+	}
 	if r.Facts.Risk.Bits["network"] != -1.5 || r.Reasons[0].Signal != "device" {
 		t.Error("Marshal changed what it was given")
 	}

@@ -19,7 +19,7 @@ import (
 const (
 	maxWhen     = 1024   // bytes of an expression
 	maxCost     = 20_000 // of one evaluation, in CEL's units: under a millisecond
-	meteredFrom = 1000   // what may cost more is also counted while it runs, which makes it three times slower
+	meteredFrom = 1000   // what may cost more is also counted while it runs, which makes it several times slower
 	maxList     = 256    // scopes of a request
 	maxText     = 2048   // bytes of a string
 	maxNodes    = 256    // of an expression
