@@ -191,7 +191,7 @@ func sameReading(o, root object) error {
 			return fmt.Errorf("the document has %s beside its alias", name)
 		}
 	}
-	for _, name := range []string{"issuer", "validFrom", "validUntil", "issuanceDate", "expirationDate", "credentialStatus", "credentialSubject", "holder", "verifiableCredential"} {
+	for _, name := range []string{"issuer", "validFrom", "validUntil", "issuanceDate", "expirationDate", "credentialStatus", "credentialSubject", "holder"} {
 		_, read := o[name]
 		_, meant := root[vocabulary+name]
 		if read != meant {

@@ -45,40 +45,62 @@ func (e *exam) readLD(o object) (d ldDocument, err error) {
 	if err := l.object(o); err != nil {
 		return d, err
 	}
-	urls, ok := texts(o["@context"])
-	if !ok || len(urls) == 0 {
-		return d, errors.New("it has no @context")
-	}
-	active, err := e.j.contexts.get(urls)
+	w := &rdfWriter{seen: map[rdfQuad]bool{}, subjects: map[string]int{}}
+	root, _, err := e.expand(w, o, rdfNode{})
 	if err != nil {
 		return d, err
 	}
-	body := make(object, len(o))
-	for name, v := range o {
-		if name != "@context" {
-			body[name] = v
-		}
+	if id := text(root["@id"]); id != "" && w.subjects[id] > 1 {
+		return d, errors.New("two objects say something about the document itself")
+	}
+	return ldDocument{root, w.quads}, nil
+}
+
+// expand makes statements of o in a graph. Credentials within a presentation are read on their own, each in a graph of its
+// own, which is what their container and the null context of VCDM 2.0 say; the library mistakes the two together.
+func (e *exam) expand(w *rdfWriter, o object, graph rdfNode) (root object, self rdfNode, err error) {
+	urls, ok := texts(o["@context"])
+	if !ok || len(urls) == 0 {
+		return nil, self, errors.New("it has no @context")
+	}
+	active, err := e.j.contexts.get(urls)
+	if err != nil {
+		return nil, self, err
+	}
+	body := without(o, "@context")
+	var within []any
+	if types, _ := texts(o["type"]); slices.Contains(types, "VerifiablePresentation") {
+		within = list(body["verifiableCredential"])
+		delete(body, "verifiableCredential")
 	}
 	expanded, err := ld.NewJsonLdApi().Expand(active, "", body, ldOptions(), false, nil)
 	if err != nil {
 		var known *ld.JsonLdError
 		if errors.As(err, &known) && known.Code == ld.InvalidProperty {
-			return d, errors.New("a term that no context defines")
+			return nil, self, errors.New("a term that no context defines")
 		}
-		return d, fmt.Errorf("JSON-LD: %s", reason(err))
+		return nil, self, fmt.Errorf("JSON-LD: %s", reason(err))
 	}
-	root, ok := expanded.(object)
-	if !ok {
-		return d, errors.New("it says nothing as JSON-LD")
+	if root, ok = expanded.(object); !ok {
+		return nil, self, errors.New("it says nothing as JSON-LD")
 	}
-	r := &rdfWriter{seen: map[rdfQuad]bool{}}
-	if _, err := r.node(root, rdfNode{}); err != nil {
-		return d, err
+	if self, err = w.node(root, graph); err != nil {
+		return nil, self, err
 	}
-	if id := text(root["@id"]); id != "" && r.subjects[id] > 1 {
-		return d, errors.New("two objects say something about the document itself")
+	for _, v := range within {
+		inner, ok := v.(object)
+		if !ok {
+			return nil, self, errors.New("a credential within is no object")
+		}
+		name := w.blank()
+		if _, _, err := e.expand(w, inner, name); err != nil {
+			return nil, self, fmt.Errorf("a credential within: %w", err)
+		}
+		if err := w.add(rdfQuad{self, name, graph, "<" + vocabulary + "verifiableCredential>"}); err != nil {
+			return nil, self, err
+		}
 	}
-	return ldDocument{root, r.quads}, nil
+	return root, self, nil
 }
 
 // ldLint checks the JSON before anything is expanded.
@@ -179,9 +201,6 @@ func (w *rdfWriter) node(o object, graph rdfNode) (rdfNode, error) {
 		}
 		self = rdfNode{text: id}
 		if len(o) > 1 && graph.text == "" {
-			if w.subjects == nil {
-				w.subjects = map[string]int{}
-			}
 			w.subjects[text(v)]++
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,15 +50,19 @@ func (e *exam) readBitstring(ctx context.Context, body []byte, n entry, issuer s
 
 // listCredential verifies a list as the credential it is.
 func (e *exam) listCredential(ctx context.Context, raw string) (c Credential, o object, err error) {
-	if json.Valid([]byte(raw)) {
-		return c, nil, errors.New("it is not secured as a JWT")
+	var t jws
+	ok, within := false, strings.HasPrefix(raw, "{")
+	if within {
+		o, err = parseObject([]byte(raw))
+	} else if t, err = parseJWS(raw); err == nil {
+		o = t.payload
 	}
-	t, err := parseJWS(raw)
 	if err != nil {
 		return c, nil, err
 	}
-	o, ok := t.payload, false
 	switch {
+	case within:
+		c, ok = e.credentialDI(ctx, o)
 	case sameTyp(t.typ, "vc+jwt"):
 		c, ok = e.credentialV2(ctx, &t, t.payload)
 	case t.typ == "" || sameTyp(t.typ, "jwt"):
