@@ -83,9 +83,14 @@ func (m *mac) length(n int) {
 }
 
 func absorb[T string | []byte](m *mac, v T) {
-	for i := 0; i < len(v); i++ {
-		m.state[m.used] ^= v[i]
-		if m.used++; m.used == len(m.state) {
+	for len(v) > 0 {
+		n := min(len(v), len(m.state)-m.used)
+		into := m.state[m.used : m.used+n]
+		for i := range into {
+			into[i] ^= v[i]
+		}
+		v = v[n:]
+		if m.used += n; m.used == len(m.state) {
 			m.block.Encrypt(m.state[:], m.state[:])
 			m.used = 0
 		}

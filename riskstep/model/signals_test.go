@@ -132,6 +132,16 @@ func TestWhatNobodyHasIsNoNews(t *testing.T) {
 	if got := s.Score(&l); got.P > .2 || got.P < .01 {
 		t.Errorf("nothing but time and user is known: %+v", got)
 	}
+	nowhere := func(l *Login) { l.Net = Net{State: Unknown} }
+	s = lived(t, nowhere)
+	l = usual(l.At)
+	nowhere(&l)
+	l.Device, l.Key, l.KeyID = "", ident.NoKey, ""
+	home := s.Score(&l)
+	l.IP = netip.MustParseAddr("192.0.2.1")
+	if away := s.Score(&l); home.P > .05 || away.Score < home.Score+2 {
+		t.Errorf("without any data, at home %+v, elsewhere %+v", home, away)
+	}
 	fresh := Login{At: start, User: "new"}
 	if got := NewMemory(Default(), []byte("key")).Score(&fresh); got.P > .2 || got.P < .02 {
 		t.Errorf("nothing at all is known: %+v", got)
