@@ -42,6 +42,9 @@ func ParseTranscript(raw []byte) (Transcript, error) {
 	return Transcript{raw: raw}, nil
 }
 
+// Bytes is the encoded SessionTranscript, nil of the zero value. The caller must not change it.
+func (t Transcript) Bytes() []byte { return t.raw }
+
 // OpenID4VPTranscript is the SessionTranscript of a response by redirect or direct_post: clientID with its prefix, as in the
 // request, and encryption the key that the response is encrypted to, zero if it is not. OpenID4VP §B.2.6.1.
 func OpenID4VPTranscript(clientID, nonce, responseURI string, encryption Key) Transcript {

@@ -3,8 +3,10 @@ package did_test
 import (
 	"bytes"
 	"crypto/ecdh"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"slices"
 	"testing"
 	"time"
@@ -104,5 +106,116 @@ func TestAnnexDFlipped(t *testing.T) {
 	}
 	if len(held) > 0 {
 		t.Errorf("it holds with a bit flipped in bytes %v of %d: %x", held, len(raw), raw[held[0]:min(len(raw), held[0]+16)])
+	}
+}
+
+// Documents issued and presented by the npm library @auth0/mdl, with signatures and MACs, on four curves.
+func TestAuth0MDL(t *testing.T) {
+	var file struct {
+		IACA        string `json:"iaca"`
+		Session     string `json:"session_transcript"`
+		ClientID    string `json:"client_id"`
+		Nonce       string
+		ResponseURI string `json:"response_uri"`
+		Cases       []struct {
+			Name       string
+			DocType    string `json:"docType"`
+			Space      string
+			At         time.Time
+			Reader     json.RawMessage `json:"reader_jwk"`
+			Response   string          `json:"device_response"`
+			Credential string          `json:"issuer_signed"`
+		}
+	}
+	decode(t, "auth0-mdl/vectors.json", &file)
+	if len(file.Cases) != 5 {
+		t.Fatal(len(file.Cases), "cases")
+	}
+	block, _ := pem.Decode([]byte(file.IACA))
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range file.Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			policy := claims{"trust": claims{"roots": []string{file.IACA}}, "types": []string{c.DocType}, "transcript": file.Session, "at": c.At.Add(time.Hour)}
+			if c.Reader != nil {
+				policy["reader_key"] = c.Reader
+			}
+			text, err := json.Marshal(policy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := did.ParsePolicy(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !p.Trust.Roots[0].Equal(root) {
+				t.Fatal("another root")
+			}
+			j := judge(c.At)
+			r := j.Verify(t.Context(), []byte(c.Response), p)
+			if _, ok := r.Presentation(); !ok || !r.Holds() {
+				t.Fatal(r.Failed())
+			}
+			said, _ := r.Credentials()[0].Claims()[c.Space].(map[string]any)
+			if len(said) != 4 || said["family_name"] != "Doe" || said["age_over_18"] != true || said["portrait"] != "_9j_4A" {
+				t.Error(said)
+			}
+			alone := j.Verify(t.Context(), []byte(c.Credential), p)
+			if all, _ := alone.Credentials()[0].Claims()[c.Space].(map[string]any); !alone.Holds() || alone.Kind != did.KindCredential || len(all) != 6 || all["birth_date"] == nil {
+				t.Error(alone.Failed(), all)
+			}
+			p.Transcript = did.OpenID4VPTranscript(file.ClientID, file.Nonce, file.ResponseURI, did.Key{})
+			if r := j.Verify(t.Context(), []byte(c.Response), p); !r.Holds() {
+				t.Error("with a transcript of ours:", r.Failed())
+			}
+			p.Transcript = did.OpenID4VPTranscript(file.ClientID, file.Nonce+"x", file.ResponseURI, did.Key{})
+			if r := j.Verify(t.Context(), []byte(c.Response), p); r.Holds() {
+				t.Error("it holds for another nonce")
+			}
+		})
+	}
+}
+
+// The transcripts of OpenID4VP §B.2.6.
+func TestTranscriptVectors(t *testing.T) {
+	var file map[string]json.RawMessage
+	decode(t, "openid4vp/handover-vectors.json", &file)
+	for name, make := range map[string]func(did.Key) did.Transcript{
+		"redirect": func(k did.Key) did.Transcript {
+			return did.OpenID4VPTranscript("x509_san_dns:example.com", "exc7gBkxjx1rdc9udRrveKvSsJIq80avlXeLHhGwqtA", "https://example.com/response", k)
+		},
+		"dc_api": func(k did.Key) did.Transcript {
+			return did.DCAPITranscript("https://example.com", "exc7gBkxjx1rdc9udRrveKvSsJIq80avlXeLHhGwqtA", k)
+		},
+	} {
+		var v struct {
+			JWK  json.RawMessage
+			Want string `json:"session_transcript_hex"`
+		}
+		if err := json.Unmarshal(file[name], &v); err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(make(key(t, v.JWK)).Bytes()); got != v.Want || got == "" {
+			t.Errorf("%s: %s, want %s", name, got, v.Want)
+		}
+		if hex.EncodeToString(make(did.Key{}).Bytes()) == v.Want {
+			t.Error(name, "the key does not count")
+		}
+	}
+	for name, raw := range map[string][]byte{"nothing": nil, "text": []byte("x"), "two parts": {0x82, 0xf6, 0xf6}, "something follows": {0x83, 0xf6, 0xf6, 0xf6, 0},
+		"another tag": {0xd8, 25, 0x44, 0x83, 0xf6, 0xf6, 0xf6}, "too long": bytes.Repeat([]byte{0x83}, 65<<10)} {
+		if _, err := did.ParseTranscript(raw); err == nil {
+			t.Error("a transcript:", name)
+		}
+	}
+}
+
+func TestMdocPolicy(t *testing.T) {
+	for _, bad := range []string{`{"transcript":"x"}`, `{"transcript":1}`, `{"transcript":""}`, `{"reader_key":"x"}`, `{"reader_key":{"crv":"P-256","d":"AA"}}`, `{"reader_key":{"crv":"secp256k1","d":"AAAA"}}`} {
+		if _, err := did.ParsePolicy([]byte(bad)); err == nil {
+			t.Error(bad, "is a policy")
+		}
 	}
 }
