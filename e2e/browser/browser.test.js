@@ -2,6 +2,7 @@
 // for pictures of every page.
 import { after, before } from 'node:test'
 import account from './account.js'
+import binding from './binding.js'
 import budgets from './budgets.js'
 import ceremonies from './ceremonies.js'
 import { launch } from './chromium.js'
@@ -22,4 +23,4 @@ after(async () => {
   await server?.stop()
 })
 
-for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, push, logout, device]) suite(() => browser, () => server)
+for (const suite of [newcomer, redirects, passkeys, ceremonies, account, budgets, pages, pseudo, push, logout, device, binding]) suite(() => browser, () => server)

@@ -17,7 +17,7 @@ export const people = {
   mia: person('mia', 'Mia Moreau', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
   mei: person('mei', '林小美', 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK'),
   ...Object.fromEntries(['eva', 'pia', 'ida', 'ole', 'tor', 'liv', 'kim', 'jon', 'una', 'zoe', 'rut', 'nel', 'ada', 'max', 'ivo', 'eli', 'fay', 'kai', 'bea', 'kai2',
-    'que', 'rex', 'sia', 'tip', 'ulf', 'vim', 'uma', 'ada2', 'ben', 'cia', 'dag', 'ebo', 'gro', 'hal', 'ola', 'pim', 'dev'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
+    'que', 'rex', 'sia', 'tip', 'ulf', 'vim', 'uma', 'ada2', 'ben', 'cia', 'dag', 'ebo', 'gro', 'hal', 'ola', 'pim', 'dev', 'lea', 'nik'].map((n) => [n, person(n, `${n[0].toUpperCase()}${n.slice(1)} Holm`)])),
   wei: person('wei', '王小伟'),
 }
 
