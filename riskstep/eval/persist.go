@@ -9,10 +9,10 @@ import (
 // tries is how often somebody who got in comes back, once a day.
 const tries = 10
 
-// persist is the share of attackers who are caught at their first, second, … visit when nobody noticed the ones before:
-// each is learnt as a login that was not strongly proven. The same attacker keeps address, browser and the cookie it was given. Its
-// victims have twelve logins behind them.
-func persist(w World, seed uint64, m *model.Model, kind Attacker, t float32) (caught [tries]float64) {
+// persist is the share of attackers who are caught at their first, second, … visit. Who gets in is learnt, as a login that was
+// not strongly proven; who is challenged cannot answer and is not, unless blind is true: then nobody ever asks. An attacker
+// keeps address, browser and the cookie that it was given. Its victims have twelve logins behind them.
+func persist(w World, seed uint64, m *model.Model, kind Attacker, t float32, blind bool) (caught [tries]float64) {
 	type campaign struct {
 		visit Event
 		done  int
@@ -26,10 +26,13 @@ func persist(w World, seed uint64, m *model.Model, kind Attacker, t float32) (ca
 		for len(waiting) > 0 && waiting[0].visit.At.Before(e.At) {
 			c := waiting[0]
 			waiting = waiting[1:]
-			if float32(o.Score(&c.visit)) >= t {
+			noticed := float32(o.Score(&c.visit)) >= t
+			if noticed {
 				hit[c.done]++
 			}
-			o.Learn(&c.visit)
+			if !noticed || blind {
+				o.Learn(&c.visit)
+			}
 			if c.done++; c.done < tries {
 				c.visit.At = c.visit.At.Add(24 * time.Hour)
 				waiting = append(waiting, c)

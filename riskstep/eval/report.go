@@ -71,10 +71,10 @@ func WriteReport(dir string, scale Scale, cost Cost) error {
 		t := r.main[0].atBudget(allSignals, .02)
 		half := w
 		half.Users /= 2
-		r.persisted = make([][tries]float64, len(persistent))
+		r.persisted = make([][tries]float64, 2*len(persistent))
 		jobs = nil
 		for i, a := range persistent {
-			jobs = append(jobs, func() { r.persisted[i] = persist(half, 2, m, a, t) })
+			jobs = append(jobs, func() { r.persisted[2*i] = persist(half, 2, m, a, t, false) }, func() { r.persisted[2*i+1] = persist(half, 2, m, a, t, true) })
 		}
 		atOnce(2, jobs)
 	}
@@ -88,7 +88,7 @@ func WriteReport(dir string, scale Scale, cost Cost) error {
 }
 
 // persistent are the attackers who come again.
-var persistent = []Attacker{Naive, VPN, Targeted, VeryTargeted}
+var persistent = []Attacker{Naive, Targeted, StolenCookie}
 
 // atOnce runs jobs, n at a time.
 func atOnce(n int, jobs []func()) {

@@ -247,20 +247,19 @@ func (r *report) patience() {
 	if len(r.persisted) == 0 {
 		return
 	}
-	r.line("\n## Attackers who come back\n\nWho gets in unnoticed comes again every day, from the same place with the same browser, and each visit is learnt as a login without strong proof, which counts half for seven days. The share caught at each visit, with the threshold that challenges 2 of 100 logins.")
+	r.line("\n## Attackers who come back\n\nThe share caught at each visit of attackers who come again every day, from the same place with the same browser, with the threshold that challenges 2 of 100 logins. Who is challenged is not learnt; who gets in is, as a login without strong proof, which counts half for seven days. *Where nothing is asked*, every visit is learnt: the worst case, and why a policy in shadow should learn from strong proof only.")
 	head := []string{"attacker"}
 	for i := range tries {
 		head = append(head, fmt.Sprintf("visit %d", i+1))
 	}
 	r.table(head...)
-	for i, a := range persistent {
-		cells := []string{a.String()}
-		for _, share := range r.persisted[i] {
+	for i, shares := range r.persisted {
+		cells := []string{persistent[i/2].String() + []string{"", ", where nothing is asked"}[i%2]}
+		for _, share := range shares {
 			cells = append(cells, percent(share))
 		}
 		r.row(cells...)
 	}
-	r.line("\nIn the product a visit that is challenged and not answered is never learnt, and one that is disowned is forgotten with all after it.")
 }
 
 func (r *report) costs() {
