@@ -20,6 +20,7 @@ const (
 	followRetry = 2 * time.Second  // at most, between two attempts
 	maxRevoked  = 500_000          // entries kept; about 50 bytes each
 	sweepEvery  = time.Minute
+	issuing     = 3 // seconds in which a token may still be issued by what was known before a limit
 )
 
 // The kinds of entries, each with the claim that it names. Others are for newer versions of this package.
@@ -238,7 +239,8 @@ func (f *follower) check(t *Token) error {
 	if t.SessionID == "" {
 		return nil
 	}
-	if s, limited := f.said[nameOf(limitedSession, t.SessionID)]; limited {
+	// A token that is younger than the limit was issued under it, or after it was lifted, of which we may hear a moment later.
+	if s, limited := f.said[nameOf(limitedSession, t.SessionID)]; limited && t.IssuedAt.Unix() <= s.at+issuing {
 		t.limit(s.scope)
 	}
 	return nil

@@ -71,7 +71,7 @@ func TestFollowPages(t *testing.T) {
 }
 
 func TestFollowLimits(t *testing.T) {
-	iss, rs, _ := follow(t)
+	iss, rs, c := follow(t)
 	tok := iss.AccessToken(verifytest.WithScope("pay", "read"))
 	read := func() verify.Token {
 		t.Helper()
@@ -98,15 +98,15 @@ func TestFollowLimits(t *testing.T) {
 	if got := read(); !slices.Equal(got.Scopes, []string{"read"}) || !slices.Equal(got.Limited, []string{"pay", "admin"}) {
 		t.Errorf("scopes %v, limited %v", got.Scopes, got.Limited)
 	}
-	code, c := ask("pay")
-	if code != http.StatusUnauthorized || c.Error != "insufficient_user_authentication" || !c.HasMaxAge || c.MaxAge != 0 || !slices.Equal(c.ACRValues, []string{"urn:postern:acr:aal2"}) {
-		t.Errorf("%d %+v, want to be asked for a new authentication", code, c)
+	code, ch := ask("pay")
+	if code != http.StatusUnauthorized || ch.Error != "insufficient_user_authentication" || !ch.HasMaxAge || ch.MaxAge != 0 || !slices.Equal(ch.ACRValues, []string{"urn:postern:acr:aal2"}) {
+		t.Errorf("%d %+v, want to be asked for a new authentication", code, ch)
 	}
-	if _, c = ask("pay", verify.ACR("phr")); !slices.Equal(c.ACRValues, []string{"phr"}) {
-		t.Errorf("with a class of its own: %v", c.ACRValues)
+	if _, ch = ask("pay", verify.ACR("phr")); !slices.Equal(ch.ACRValues, []string{"phr"}) {
+		t.Errorf("with a class of its own: %v", ch.ACRValues)
 	}
-	if code, c = ask("write"); code != http.StatusForbidden || c.Error != "insufficient_scope" {
-		t.Errorf("a scope that was never granted: %d %s", code, c.Error)
+	if code, ch = ask("write"); code != http.StatusForbidden || ch.Error != "insufficient_scope" {
+		t.Errorf("a scope that was never granted: %d %s", code, ch.Error)
 	}
 	if code, _ = ask("read"); code != http.StatusOK {
 		t.Errorf("what is left: %d", code)
@@ -119,10 +119,23 @@ func TestFollowLimits(t *testing.T) {
 	iss.Log("limit", "session-1")
 	waitFor(t, "the end of the limit", func() bool { return read().HasScope("read") })
 
+	// Who proved more has a new token before we hear that the limit is lifted.
+	iss.Log("limit", "session-1", "pay")
+	waitFor(t, "the limit again", func() bool { return !read().HasScope("pay") })
+	old := tok
+	c.Add(4 * time.Second)
+	tok = iss.AccessToken(verifytest.WithScope("pay", "read"))
+	if !read().HasScope("pay") {
+		t.Error("a token that was issued after a step-up is limited")
+	}
+	if tok = old; read().HasScope("pay") {
+		t.Error("the token of before is not")
+	}
+
 	// A token that was issued under a limit says so itself.
 	tok = iss.AccessToken(verifytest.WithScope("read"), verifytest.Claim("limited_scope", "pay"))
-	if code, c = ask("pay"); code != http.StatusUnauthorized || c.Error != "insufficient_user_authentication" {
-		t.Errorf("issued under a limit: %d %s", code, c.Error)
+	if code, ch = ask("pay"); code != http.StatusUnauthorized || ch.Error != "insufficient_user_authentication" {
+		t.Errorf("issued under a limit: %d %s", code, ch.Error)
 	}
 }
 

@@ -219,7 +219,7 @@ func (d *dev) build(ctx context.Context, log *slog.Logger) (_ *server, err error
 	if err != nil {
 		return nil, err
 	}
-	front, err := wallet.New(wallet.Options{Issuer: d.cfg.Issuer, ClientID: demoWallet, BaseURL: d.base, Now: clock, Log: log})
+	front, err := wallet.New(wallet.Options{Issuer: d.cfg.Issuer, ClientID: demoWallet, BaseURL: d.base, Context: ctx, APIClientID: demoAPI, APISecret: d.demo.APISecret, Now: clock, Log: log})
 	if err != nil {
 		return nil, err
 	}

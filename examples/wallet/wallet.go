@@ -27,8 +27,12 @@ type Options struct {
 	Scope    string // asked for at sign-in; "openid profile email wallet:read wallet:move" if ""
 	// WithdrawACR is the authentication that the API demands for a withdrawal; urn:postern:acr:aal2 if "".
 	WithdrawACR string
-	Now         func() time.Time
-	Log         *slog.Logger // faults of the demo; nil for none
+	// APIClientID and APISecret are the API's own client, with which it follows the provider's log of revocations until
+	// Context ends; it follows nothing if Context is nil.
+	Context                context.Context
+	APIClientID, APISecret string
+	Now                    func() time.Time
+	Log                    *slog.Logger // faults of the demo; nil for none
 }
 
 // RedirectURI is what the client has to register in redirect_uris.
@@ -88,10 +92,13 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wallet: %w", err)
 	}
-	rs, err := verify.NewResourceServer(ctx, o.Issuer, verify.Audience(o.Audience), verify.Clock(o.Now),
-		verify.OnRefusal(func(r *http.Request, cause error) {
-			o.Log.Info("demo API refused", "path", r.URL.Path, "cause", cause)
-		}))
+	options := []verify.Option{verify.Audience(o.Audience), verify.Clock(o.Now), verify.OnRefusal(func(r *http.Request, cause error) {
+		o.Log.Info("demo API refused", "path", r.URL.Path, "cause", cause)
+	})}
+	if o.Context != nil {
+		options = append(options, verify.FollowRevocations(o.Context, o.APIClientID, o.APISecret))
+	}
+	rs, err := verify.NewResourceServer(ctx, o.Issuer, options...)
 	if err != nil {
 		return nil, fmt.Errorf("wallet: %w", err)
 	}
