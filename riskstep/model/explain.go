@@ -12,10 +12,10 @@ var gauss = [...]struct{ at, weight float64 }{
 // explain returns L = ln Σ πₘ exp Σ_f xₘ,f over types m and signals f, what each signal has of it, and the
 // posterior of the types.
 //
-// The parts are Aumann and Shapley's: signal f has ∫₀¹ Σ rₘ(s) xₘ,f ds, where r(s) is the posterior with all evidence scaled by s. They add
-// up to L with nothing left over (the posterior-weighted sum leaves the divergence KL(r‖π)), depend on no
-// order of signals, keep the sign on which all types agree, and give nothing to a signal that says nothing.
-// What the quadrature misses is shared out in proportion.
+// The parts are Aumann and Shapley's: signal f has ∫₀¹ Σ rₘ(s) xₘ,f ds, where r(s) is the posterior with all evidence
+// scaled by s. They add up to L with nothing left over (the posterior-weighted sum leaves the divergence KL(r‖π)),
+// depend on no order of signals, keep the sign on which all types agree, and give nothing to a signal that says
+// nothing. What the quadrature misses is shared out in proportion.
 func (m *Model) explain(a *assessment, parts *[signals]float64, posterior *[types]float64) float64 {
 	var sums evidence
 	for i := range a.found {

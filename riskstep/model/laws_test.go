@@ -127,7 +127,8 @@ func TestEvidenceOfAttackNeverLowersRisk(t *testing.T) {
 	})
 }
 
-// The ring alone: what the tenant learns of a value makes it common, so that who has it looks a little less like themselves.
+// The ring alone: what the tenant learns of a value makes it common, so that who has it looks a little less like
+// themselves.
 func TestLearningALoginNeverRaisesItsScore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, l := drawMemory(t)

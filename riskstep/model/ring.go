@@ -43,10 +43,8 @@ type entry struct {
 type flags uint16
 
 const (
-	pending   flags = 1 << iota // not strongly proven: see maturity
-	noAddress                   // State Absent
-	noData                      // State Unknown
-	hosted                      // hosting or anonymous
+	pending flags = 1 << iota // not strongly proven: see maturity
+	hosted                    // hosting or anonymous
 	mobile
 	keyInApp
 	keyInChip
@@ -166,8 +164,8 @@ func (r *Ring) sameDay(e *entry) int {
 	return -1
 }
 
-// spare is the index of the entry that a full ring misses least before e is added: the oldest whose device, network and agent later
-// entries have as well; otherwise the oldest.
+// spare is the index of the entry that a full ring misses least before e is added: the oldest whose device, network
+// and agent later entries have as well; otherwise the oldest.
 func (r *Ring) spare(e *entry) int {
 	for i := range r.n - 1 {
 		old := &r.entries[i]

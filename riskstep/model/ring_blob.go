@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// The blob of a ring, version 3: version, number of entries, end of the alert (4), habits (levels × 4), then entries of
-// entrySize bytes, oldest first; big-endian. Versions 1 and 2 are those of profiles before there were rings: entries of time, country, device and
-// network; version 2 has the end of an alert before them.
+// The blob of a ring, version 3: version, number of entries, end of the alert (4), habits (levels × 4), then entries
+// of entrySize bytes, oldest first; big-endian. Versions 1 and 2 are those of profiles before there were rings:
+// entries of time, country, device and network; version 2 has the end of an alert before them.
 const (
 	ringVersion = 3
 	entrySize   = 4 + 2 + 4 + 4*6 + 4 + 4 + 2 + 2 + 4 + 2 + 2 + 1 + 2

@@ -49,8 +49,8 @@ func (a *assessment) agentChain(family, exact int) (f finding) {
 	return f
 }
 
-// lnWentBack is ln(q/p) of an older version than the device had: .3 of those who carry a cookie to a browser of their own,
-// .01 of people, who restore a backup.
+// lnWentBack is ln(q/p) of an older version than the device had: .3 of those who carry a cookie to a browser of their
+// own, .01 of people, who restore a backup.
 const lnWentBack = 3.4
 
 // wentBack says whether this device has shown a later version of the same browser.

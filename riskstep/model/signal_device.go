@@ -40,7 +40,8 @@ func (a *assessment) unrecognised() evidence {
 // distrusted says whether the person disowned a login of late: nothing that can be copied speaks for them then.
 func (a *assessment) distrusted() bool { return int64(a.ring.alert) > int64(a.now) }
 
-// trust is how far entries may speak for the person: half, where none was strongly proven nor is undisputed for long enough.
+// trust is how far entries may speak for the person: half, where none was strongly proven nor is undisputed for long
+// enough.
 func (a *assessment) trust(entries mask) float64 {
 	if entries&a.ripe != 0 {
 		return 1
@@ -48,8 +49,9 @@ func (a *assessment) trust(entries mask) float64 {
 	return .5
 }
 
-// bind holds device, key and agent together. A device that does not prove the key it had, or whose browser
-// became another, counts as far as one that was never seen, and no further: otherwise a thief would do better to leave the cookie away.
+// bind holds device, key and agent together. A device that does not prove the key it had, or whose browser became
+// another, counts as far as one that was never seen, and no further: otherwise a thief would do better to leave the
+// cookie away.
 func (a *assessment) bind() {
 	if a.n == 0 || a.ring.damaged || a.isNew(lDevice) {
 		return

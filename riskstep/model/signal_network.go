@@ -56,8 +56,8 @@ func (a *assessment) firstNetwork() finding {
 	return f
 }
 
-// How well each type of attacker imitates the victim's country, and the provider within it. Not all try: what was stolen is
-// used from anywhere.
+// How well each type of attacker imitates the victim's country, and the provider within it. Not all try: what was
+// stolen is used from anywhere.
 var (
 	imitatesCountry = evidence{0, .9, .95, .7}
 	imitatesASN     = evidence{0, 0, .95, .7}
@@ -96,8 +96,8 @@ func (a *assessment) asnStep(limit float64) (f finding) {
 	return f
 }
 
-// sameNetwork and sameAddress are how often an attacker near the victim happens to come from one of the victim's networks, and there from one of
-// their addresses. Who has many, as on a mobile carrier, is met in many.
+// sameNetwork and sameAddress are how often an attacker near the victim happens to come from one of the victim's
+// networks, and there from one of their addresses. Who has many, as on a mobile carrier, is met in many.
 const (
 	sameNetwork = .02
 	sameAddress = .02
@@ -123,8 +123,8 @@ func (a *assessment) addressStep(limit float64) finding {
 const lnUnknown = 2.3026 // ln rarest
 
 // blankNetwork judges an address of which nothing is known, or none. A network that the person has used is known by
-// its address alone; otherwise it counts as the newest that it could be, and where data is missing as one of hosting, less where the
-// person's networks are seldom known anyway.
+// its address alone; otherwise it counts as the newest that it could be, and where data is missing as one of hosting,
+// less where the person's networks are seldom known anyway.
 func (a *assessment) blankNetwork() (f finding) {
 	f.level = "no address"
 	if a.login.Net.State == Unknown {

@@ -2,7 +2,8 @@ package model
 
 import "math"
 
-// hours judges the time of day: how often the person comes near this hour, on a smoothed histogram that begins as the tenant's.
+// hours judges the time of day: how often the person comes near this hour, on a smoothed histogram that begins as the
+// tenant's.
 func (a *assessment) hours() finding {
 	if a.n == 0 {
 		return finding{}

@@ -10,7 +10,8 @@ const (
 	mobileKm = 200
 	// recent is for how long travel is judged, in seconds: one can get everywhere in two days.
 	recent = 2 * day
-	// lnFast is ln(q/p) of travel that nobody can make, given that the place is new; for who pretends to be nearby it says less.
+	// lnFast is ln(q/p) of travel that nobody can make, given that the place is new; for who pretends to be nearby it
+	// says less.
 	lnFast = 2.3
 )
 

@@ -50,9 +50,9 @@ const (
 	rateUnit = 64
 )
 
-// Tables is what the logins of a tenant have in common: shares of countries, networks and agents, novelty rates, how often
-// networks hand out new addresses. It holds counts only, of values hashed under the tenant's key or shared by many; none
-// says anything of one person. Safe for concurrent use: readers take no lock.
+// Tables is what the logins of a tenant have in common: shares of countries, networks and agents, novelty rates, how
+// often networks hand out new addresses. It holds counts only, of values hashed under the tenant's key or shared by
+// many; none says anything of one person. Safe for concurrent use: readers take no lock.
 type Tables struct {
 	counts [cells]atomic.Uint32
 	rates  atomic.Pointer[rates]

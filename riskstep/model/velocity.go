@@ -17,8 +17,8 @@ type Pressure struct {
 }
 
 // Velocity counts attempts and failures of late, by network, provider, account and tenant. Counts fade by half in ten
-// minutes (an hour for accounts, a day for what is usual in the tenant). Its memory is bounded: what is seen least makes room. It keeps
-// no address, only what a secret of the process makes of it. Safe for concurrent use.
+// minutes (an hour for accounts, a day for what is usual in the tenant). Its memory is bounded: what is seen least
+// makes room. It keeps no address, only what a secret of the process makes of it. Safe for concurrent use.
 type Velocity struct {
 	mu     sync.Mutex
 	seed   maphash.Seed
@@ -101,8 +101,9 @@ func (v *Velocity) Pressure(l *Login) (p Pressure) {
 	return p
 }
 
-// Set puts totals of the last ten minutes (an hour for accounts) that were counted elsewhere, up to a time, in place of what was
-// counted here. kind is "prefix" (key: as netip.Prefix writes it), "asn" (a decimal), "account" (the user) or "tenant" (no key).
+// Set puts totals of the last ten minutes (an hour for accounts) that were counted elsewhere, up to a time, in place
+// of what was counted here. kind is "prefix" (key: as netip.Prefix writes it), "asn" (a decimal), "account" (the user)
+// or "tenant" (no key).
 func (v *Velocity) Set(kind, key string, failures, attempts float64, at time.Time) {
 	now := at.Unix()
 	if !(failures >= 0 && attempts >= failures) {
@@ -224,8 +225,8 @@ func (t *tally) excess(now int64, base, weight float64) float64 {
 	return max(0, math.Log(t.faded(now, waveLife).ratio(base, weight)/base/quiet))
 }
 
-// spread is how much failures look like those of one who tries many accounts, from 0 to 1: one person who fails ten times fails
-// at one account.
+// spread is how much failures look like those of one who tries many accounts, from 0 to 1: one person who fails ten
+// times fails at one account.
 func (t *tally) spread() float64 {
 	return min(float64(max(bits.OnesCount64(t.accounts|t.before)-1, 0))/5, 1)
 }
