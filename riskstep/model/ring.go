@@ -142,7 +142,7 @@ func (r *Ring) learn(m *match, l *Login) {
 		r.drop(0)
 	}
 	if r.n == maxEntries {
-		r.drop(r.spare(&e))
+		r.drop(r.spare())
 	}
 	i := r.n
 	for i > 0 && r.entries[i-1].at > e.at {
@@ -164,9 +164,9 @@ func (r *Ring) sameDay(e *entry) int {
 	return -1
 }
 
-// spare is the index of the entry that a full ring misses least before e is added: the oldest whose device, network
-// and agent later entries have as well; otherwise the oldest.
-func (r *Ring) spare(e *entry) int {
+// spare is the index of the entry that a full ring misses least: the oldest whose device, network and agent later
+// entries have as well; otherwise the oldest.
+func (r *Ring) spare() int {
 	for i := range r.n - 1 {
 		old := &r.entries[i]
 		var device, network bool
