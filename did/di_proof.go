@@ -153,6 +153,9 @@ func (s *secured) rdfcOptions(ctx context.Context, e *exam, o object, value stri
 	if _, own := o["@context"]; own {
 		return nil, errors.New("the proof has contexts of its own")
 	}
+	if plain, ok := plainOptions(without(o, value), s.doc["@context"]); ok {
+		return []byte(plain), nil
+	}
 	read, err := e.readLD(s.options(o, value))
 	if err != nil {
 		return nil, fmt.Errorf("proof: %w", err)
@@ -192,8 +195,10 @@ func jcsForms(_ context.Context, _ *exam, s *secured, o object, value string, _ 
 	return options, doc, nil
 }
 
-// errNotTheirs is all that is said of a signature that does not verify.
-var errNotTheirs = errors.New("the signature is not by this key")
+var (
+	errNotTheirs = errors.New("the signature is not by this key") // all that is said of it
+	errNotPlain  = errors.New("options that are read as JSON-LD") // never seen outside
+)
 
 // hashed makes a suite that signs the hash of the options and the hash of the document. algs are the keys that it takes, with
 // the JWS algorithm that hashes as the suite does.

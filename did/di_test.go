@@ -1,6 +1,7 @@
 package did_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/postern-id/postern/did"
 	"github.com/postern-id/postern/did/didtest"
@@ -170,5 +173,45 @@ func TestDataIntegrityMutations(t *testing.T) {
 	}
 	if n < 1000 {
 		t.Errorf("only %d changes", n)
+	}
+}
+
+// Options that are written without JSON-LD are what JSON-LD makes of them.
+func TestPlainOptionsAreThoseOfJSONLD(t *testing.T) {
+	contexts := [][]any{{contextV2}, {contextV2, examplesV2}, {"https://www.w3.org/2018/credentials/v1", "https://w3id.org/security/data-integrity/v2"}}
+	rapid.Check(t, func(t *rapid.T) {
+		some := rapid.StringN(0, 6, -1)
+		url := rapid.SampledFrom([]string{"did:x:y#1", "urn:a", "https://a.example/b?c#d"})
+		date := rapid.SampledFrom([]string{"2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5+01:00"})
+		p := claims{"type": "DataIntegrityProof", "cryptosuite": "eddsa-rdfc-2022", "verificationMethod": url.Draw(t, "method"),
+			"proofPurpose": rapid.SampledFrom([]string{"assertionMethod", "authentication"}).Draw(t, "purpose")}
+		for name, draw := range map[string]func() any{
+			"id": func() any { return url.Draw(t, "id") }, "created": func() any { return date.Draw(t, "created") }, "expires": func() any { return date.Draw(t, "expires") },
+			"challenge": func() any { return some.Draw(t, "challenge") }, "nonce": func() any { return some.Draw(t, "nonce") }, "domain": func() any { return []any{some.Draw(t, "domain"), "x"} },
+			"previousProof": func() any { return []any{url.Draw(t, "previous"), url.Draw(t, "previous")} },
+		} {
+			if rapid.Bool().Draw(t, name) {
+				p[name] = draw()
+			}
+		}
+		under := rapid.SampledFrom(contexts).Draw(t, "contexts")
+		text, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := did.PlainOptions(text, under)
+		text, err = json.Marshal(with(p, claims{"@context": under}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := did.RDFC(context.Background(), did.Ed25519, text, examplesV2)
+		if !ok || err != nil || got != want {
+			t.Fatalf("%v %v\n%s\nwant\n%s", ok, err, got, want)
+		}
+	})
+	for _, bad := range []string{`{"type":"X"}`, `{"proofPurpose":"keyAgreement"}`, `{"isAdmin":"x"}`, `{"nonce":1}`, `{"id":"x"}`, `{"nonce":null}`} {
+		if got, ok := did.PlainOptions([]byte(bad), []any{contextV2}); ok {
+			t.Errorf("%s is %s", bad, got)
+		}
 	}
 }

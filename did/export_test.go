@@ -137,3 +137,12 @@ func CanonicalQuads(ctx context.Context, quads [][4]string) (string, error) {
 
 // Literal writes a literal as canonical N-Quads do.
 var Literal = quoted
+
+// PlainOptions are the options of a proof under contexts, written without JSON-LD; false if it takes JSON-LD to read them.
+func PlainOptions(text []byte, contexts any) (string, bool) {
+	o, err := parseObject(text)
+	if err != nil {
+		return "", false
+	}
+	return plainOptions(o, contexts)
+}

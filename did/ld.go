@@ -305,11 +305,19 @@ func (w *rdfWriter) list(items []any, graph rdfNode) (rdfNode, error) {
 	return self, w.add(rdfQuad{self, rest, graph, "<" + rdfNS + "rest>"})
 }
 
-var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|^` + "`" + `\\]*$`)
-
-// iri is the N-Quads text of an absolute IRI.
+// iri is the N-Quads text of an absolute IRI. RFC 3987 §2.2, N-Quads §3.1.
 func iri(s string) (string, error) {
-	if !scheme.MatchString(s) {
+	colon := strings.IndexByte(s, ':')
+	ok := colon > 0 && s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z'
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		if i < colon {
+			ok = alphanumeric(c) || c == '+' || c == '-' || c == '.'
+		} else {
+			ok = c > ' ' && strings.IndexByte("<>\"{}|^`\\", c) < 0
+		}
+	}
+	if !ok {
 		return "", fmt.Errorf("%q is no absolute IRI", s)
 	}
 	return "<" + s + ">", nil
