@@ -156,7 +156,7 @@ func (m *mso) disclosed(spaces []byte) (claims object, n int, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		used, values := map[uint64]bool{}, object{}
+		values := object{}
 		for _, raw := range items {
 			it, err := parseItem(raw)
 			if err != nil {
@@ -170,13 +170,11 @@ func (m *mso) disclosed(spaces []byte) (claims object, n int, err error) {
 				return nil, 0, fmt.Errorf("%s: the issuer signed no digest for it", it.name)
 			case subtle.ConstantTimeCompare(want, h.Sum(nil)) != 1:
 				return nil, 0, fmt.Errorf("%s: it is not what the issuer signed", it.name)
-			case used[it.id]:
-				return nil, 0, fmt.Errorf("%s: its digest is used twice", it.name)
 			}
-			if _, again := values[it.name]; again {
+			if _, again := values[it.name]; again { // also where a digest is used twice: it is of one item
 				return nil, 0, fmt.Errorf("%s is there twice", it.name)
 			}
-			used[it.id], values[it.name] = true, it.value
+			values[it.name] = it.value
 			n++
 		}
 		claims[space] = values
