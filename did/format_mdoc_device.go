@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -39,7 +40,7 @@ func ParseTranscript(raw []byte) (Transcript, error) {
 	if err != nil || len(parts) != 3 {
 		return Transcript{}, fmt.Errorf("%w: no SessionTranscript", errCBOR)
 	}
-	return Transcript{raw: raw}, nil
+	return Transcript{raw: slices.Clone(raw)}, nil
 }
 
 // Bytes is the encoded SessionTranscript, nil of the zero value. The caller must not change it.

@@ -45,7 +45,7 @@ type Policy struct {
 	Holder   HolderRule
 	Audience string           // who the presentation must be for; presentations are refused where it is empty
 	Nonce    string           // as Audience
-	Types    []string         // acceptable `type` or `vct`; empty: any
+	Types    []string         // acceptable `type`, `vct` or `docType`; empty: any
 	Typ      []string         // `typ` of acceptable plain SD-JWTs, RFC 9901 §9.11; empty: none
 	Contexts []string         // @context values that are known beside those of the W3C
 	Keys     map[string][]Key // keys known ahead, by the identifier of their issuer or holder: nothing is visited for them

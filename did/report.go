@@ -108,7 +108,7 @@ func (c Credential) Issuer() string { return c.issuer }
 // Anchor says how the issuer's key was found: "did", "x5c", "metadata", "document" or "known".
 func (c Credential) Anchor() string { return c.anchor }
 
-// Types are its `type` values, or the one `vct`.
+// Types are its `type` values, or the one `vct` or `docType`.
 func (c Credential) Types() []string { return slices.Clone(c.types) }
 
 // Subject identifies whom it is about; "" where it names nobody.
@@ -117,8 +117,8 @@ func (c Credential) Subject() string { return c.subject }
 // Valid are the dates within which it holds, zero where it says nothing.
 func (c Credential) Valid() (from, until time.Time) { return c.from, c.until }
 
-// Claims are what the issuer says and the holder disclosed: the claims of an SD-JWT VC, or the credentialSubject of a W3C
-// credential under that name. The caller must not change them.
+// Claims are what the issuer says and the holder disclosed: the claims of an SD-JWT VC, those of an mdoc by namespace, or the
+// credentialSubject of a W3C credential under that name. The caller must not change them.
 func (c Credential) Claims() map[string]any { return c.claims }
 
 // Presentation is evidence: a holder showed these credentials to this audience, for this nonce, at this time, and proved
