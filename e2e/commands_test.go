@@ -29,7 +29,7 @@ func init() {
 		"sign-in": (*stage).cmdSignIn, "enter-code": (*stage).cmdCode, "consent": (*stage).cmdConsent, "press": (*stage).cmdPress,
 		"device": (*stage).cmdDevice, "enter-device": (*stage).cmdEnterDevice,
 		"page": (*stage).cmdPage, "logout": (*stage).cmdLogout, "withdraw": (*stage).cmdWithdraw, "end-session": (*stage).cmdEndSession,
-		"language": (*stage).cmdLanguage,
+		"language": (*stage).cmdLanguage, "from": (*stage).cmdFrom, "agent": (*stage).cmdAgent, "steal": (*stage).cmdSteal,
 		// the client and the resource server
 		"token": (*stage).cmdToken, "introspect": (*stage).cmdIntrospect, "revoke": (*stage).cmdRevoke, "userinfo": (*stage).cmdUserInfo,
 		"decode": (*stage).cmdDecode, "check": (*stage).cmdCheck, "assertion": (*stage).cmdAssertion, "get": (*stage).cmdGet,
@@ -98,6 +98,27 @@ func (st *stage) done(bare bool, page string, p *harness.Page, err error) (*outc
 
 func (st *stage) cmdBrowser(args []string, _ bool) (*outcome, error) {
 	st.switchTo(one(args))
+	return ok(), nil
+}
+
+func (st *stage) cmdFrom(args []string, _ bool) (*outcome, error) {
+	st.b.Move(one(args))
+	return ok(), nil
+}
+
+func (st *stage) cmdAgent(args []string, _ bool) (*outcome, error) {
+	st.b.Extra.Set("User-Agent", one(args))
+	return ok(), nil
+}
+
+func (st *stage) cmdSteal(args []string, _ bool) (*outcome, error) {
+	rest, v := params(args)
+	if len(rest) != 1 || st.browsers[rest[0]] == nil {
+		return nil, errors.New("steal from which browser?")
+	}
+	if st.b.Steal(st.browsers[rest[0]], v.Get("cookie")) == 0 {
+		return nil, errors.New("there is no such cookie to steal")
+	}
 	return ok(), nil
 }
 

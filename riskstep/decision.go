@@ -274,7 +274,7 @@ func (e *Engine) event(v *view, d *Decision, facts policy.Facts, out policy.Outc
 		rec.Reasons = append(rec.Reasons, policy.Reason{Signal: c.Signal, Bits: math.Round(c.Bits*1000) / 1000, Level: c.Level})
 	}
 	if b, err := rec.Marshal(); err == nil {
-		ev.Data["record"] = string(b)
+		ev.Evidence = b
 	}
 	if v.read {
 		ev.Data["p"] = strconv.FormatFloat(facts.Risk.P, 'g', 3, 64)

@@ -36,11 +36,32 @@ const agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/
 // meet the tests of others.
 func (s *Server) NewBrowser() *Browser {
 	n := browsers.Add(1)
-	b := &Browser{server: s, IP: fmt.Sprintf("198.%d.%d.%d", 18+n/256%2, n%256, 1+n/512%250), Extra: http.Header{}} // RFC 2544
+	b := &Browser{server: s, IP: fmt.Sprintf("11.%d.%d.%d", 18+n/256%2, n%256, 1+n/512%250), Extra: http.Header{}} // of one country, as the data has it
 	b.Jar, _ = cookiejar.New(nil)
-	b.http = s.Client(b.IP)
-	b.http.Jar = b.Jar
+	b.Move(b.IP)
 	return b
+}
+
+// Move takes the browser, with all that it keeps, to another address.
+func (b *Browser) Move(ip string) {
+	b.IP, b.http = ip, b.server.Client(ip)
+	b.http.Jar = b.Jar
+}
+
+// Steal copies the cookies of another browser whose names contain part.
+func (b *Browser) Steal(from *Browser, part string) (n int) {
+	u, err := url.Parse(b.server.Issuer)
+	if err != nil {
+		return 0
+	}
+	var taken []*http.Cookie
+	for _, c := range from.Jar.Cookies(u) {
+		if strings.Contains(c.Name, part) {
+			taken = append(taken, &http.Cookie{Name: c.Name, Value: c.Value, Path: "/", Secure: strings.HasPrefix(c.Name, "__"), HttpOnly: true})
+		}
+	}
+	b.Jar.SetCookies(u, taken)
+	return len(taken)
 }
 
 // maxHops is how often a browser is sent on before it gives up.

@@ -90,7 +90,7 @@ func (p *Page) Params() url.Values {
 
 // parse reads what a browser without scripts would see.
 func (p *Page) parse() {
-	root, err := html.Parse(strings.NewReader(p.Body))
+	root, err := html.ParseWithOptions(strings.NewReader(p.Body), html.ParseOptionEnableScripting(false))
 	if err != nil {
 		return // the parser takes anything; only reading can fail
 	}

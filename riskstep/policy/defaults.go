@@ -66,18 +66,25 @@ func DefaultRules() []Rule {
 			},
 		},
 		{
-			Name: "moved_narrow", Moments: inUse, When: `session.moved && risk.level != "low"`, Then: `narrow(sensitive)`,
+			Name: "moved_narrow", Moments: inUse, Then: `narrow(sensitive)`,
+			When: `session.moved && risk.level != "low" || session.abroad && !session.bound`,
 			Tests: []Test{
 				{"at medium risk", facts{"risk": facts{"p": MediumFrom}, "session": facts{"moved": true}}, `narrow(sensitive)`},
 				{"not at low", facts{"risk": facts{"p": 0.99 * MediumFrom}, "session": facts{"moved": true}}, `allow`},
+				{"but in another country", facts{"session": facts{"moved": true, "abroad": true}}, `narrow(sensitive)`},
+				{"without the key that it is bound to", facts{"session": facts{"moved": true, "abroad": true, "bound": true}}, `allow`},
 				{"not at home", facts{"risk": facts{"p": 0.3}}, `allow`},
 			},
 		},
 		{
-			Name: "moved", Moments: inUse, When: `session.moved && !session.bound && risk.p >= limits.step_up`, Then: `stepup(acr="aal1", max_age="5m")`,
+			// However short ago the proof was, it was given elsewhere.
+			Name: "moved", Moments: inUse, Then: `stepup(acr="aal1", max_age="0s")`,
+			When: `session.moved && !session.bound && (risk.p >= limits.step_up || session.abroad && risk.novel.country)`,
 			Tests: []Test{
-				{"a cookie that is used elsewhere", facts{"risk": facts{"p": 0.4}, "session": facts{"moved": true, "aal": 2, "auth_age": 3600}}, `stepup(acr="aal1", max_age="5m")`},
-				{"by somebody who just proved who they are", facts{"risk": facts{"p": 0.4}, "session": facts{"moved": true, "aal": 2, "auth_age": 60}}, `allow`},
+				{"a cookie that is used elsewhere", facts{"risk": facts{"p": 0.4}, "session": facts{"moved": true, "aal": 2, "auth_age": 3600}}, `stepup(acr="aal1", max_age="0s")`},
+				{"however fresh it is", facts{"risk": facts{"p": 0.4}, "session": facts{"moved": true, "aal": 2, "auth_age": 1}}, `stepup(acr="aal1", max_age="0s")`},
+				{"in a country that is new", facts{"risk": facts{"novel": words{"country"}}, "session": facts{"moved": true, "abroad": true, "aal": 2}}, `stepup(acr="aal1", max_age="0s")`},
+				{"in one that is not", facts{"session": facts{"moved": true, "abroad": true, "aal": 2}}, `allow`},
 				{"with the key that it is bound to", facts{"risk": facts{"p": 0.4}, "session": facts{"moved": true, "bound": true, "aal": 2, "auth_age": 3600}}, `allow`},
 			},
 		},
