@@ -17,7 +17,8 @@ func small() World {
 	return w
 }
 
-// tolerance widens the goals for a small world: its tables know less, and its thresholds are of few attacks.
+// tolerance widens the goals for a small world, by a fifth: its tables know less, and its thresholds are of few attacks, so
+// that a TPR is good to half a point only. Under the race detector only gross faults show.
 func tolerance() float64 {
 	if raced {
 		return 2
@@ -27,7 +28,7 @@ func tolerance() float64 {
 
 // pinned is what a small world challenges at TPR .99 with all signals, in seed 1. A change of the model or of the
 // generator that moves a figure by more than a fifth must be meant: look at the report, then write down the new figures.
-var pinned = map[Attacker]float64{Naive: .0030, VPN: .0175, Targeted: .0360, VeryTargeted: .0419, StolenCookie: .0810, CountryProxy: .0350, GenericAgent: .0310}
+var pinned = map[Attacker]float64{Naive: .0018, VPN: .0126, Targeted: .0298, VeryTargeted: .0341, StolenCookie: .0661, CountryProxy: .0288, GenericAgent: .0222}
 
 func TestGoals(t *testing.T) {
 	some := contenders(model.Default())
