@@ -20,7 +20,7 @@ type riskReplayCmd struct {
 	Out string `type:"path" default:"-" placeholder:"FILE" help:"Where the decisions go, a line of JSON for each login; - is standard output. A file is written whole or not at all."`
 }
 
-// Run judges recorded logins with a fresh state; docs/RISK-REPORT.md has what that is good for, riskstep/eval the format.
+// Run judges recorded logins with a fresh state; docs/risk-replay.md has the format.
 func (c riskReplayCmd) Run(t *terminal) (err error) {
 	o, err := c.options(t)
 	if err != nil {
@@ -90,7 +90,7 @@ func (c riskReplayCmd) options(t *terminal) (o eval.Options, err error) {
 	if err != nil {
 		return o, coded{exitConfig, err}
 	}
-	// What is hashed is gone with the process. The key is always the same, so that the same logins give the same lines.
+	// What is hashed is gone with the process. The key is always the same, so that the same logins get the same scores.
 	key := []byte("what a replay hashes its names by")
 	return eval.Options{Model: model.Default(), Key: key, Policy: rulebook, Locate: finder(atlas, cfg.Geo.NoData == "unknown")}, nil
 }
