@@ -63,17 +63,18 @@ func (e *exam) expand(w *rdfWriter, o object, graph rdfNode) (root object, self 
 	if !ok || len(urls) == 0 {
 		return nil, self, errors.New("it has no @context")
 	}
-	active, err := e.j.contexts.get(urls)
+	types, _ := texts(o["type"])
+	active, err := e.j.contexts.get(urls, types)
 	if err != nil {
 		return nil, self, err
 	}
 	body := without(o, "@context")
 	var within []any
-	if types, _ := texts(o["type"]); slices.Contains(types, "VerifiablePresentation") {
+	if slices.Contains(types, "VerifiablePresentation") {
 		within = list(body["verifiableCredential"])
 		delete(body, "verifiableCredential")
 	}
-	expanded, err := ld.NewJsonLdApi().Expand(active, "", body, ldOptions(), false, nil)
+	expanded, err := ld.NewJsonLdApi().Expand(active, "", body, ldOptions(), true, nil) // true: the contexts of its types stay
 	if err != nil {
 		var known *ld.JsonLdError
 		if errors.As(err, &known) && known.Code == ld.InvalidProperty {

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 	"sync"
 
 	aries "github.com/hyperledger/aries-framework-go/component/models/ld/context/embed"
@@ -70,7 +71,7 @@ func (pinned) LoadDocument(url string) (*ld.RemoteDocument, error) {
 	return &ld.RemoteDocument{DocumentURL: url, Document: doc}, nil
 }
 
-// maxActive is how many combinations of contexts are kept ready.
+// maxActive is how many combinations of contexts and types are kept ready.
 const maxActive = 64
 
 // activeContexts keeps combinations of contexts that were read: reading one costs more than a signature.
@@ -79,20 +80,42 @@ type activeContexts struct {
 	known map[string]*ld.Context
 }
 
-// get returns the active context of a list of pinned URLs. Nobody may change it.
-func (a *activeContexts) get(urls []string) (*ld.Context, error) {
-	key := strings.Join(urls, " ")
+// get returns the active context of a list of pinned URLs for a document of these types: with the contexts of the types in
+// it, which the library would read again for each document. Nobody may change it. JSON-LD API §5.1.2 (11).
+func (a *activeContexts) get(urls, types []string) (*ld.Context, error) {
+	base, err := a.keep(fmt.Sprintf("%q", urls), func() (*ld.Context, error) {
+		items := make([]any, len(urls))
+		for i, url := range urls {
+			items[i] = url
+		}
+		return ld.NewContext(nil, ldOptions()).Parse(items)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var scoped []string // only those: others are a stranger's words, which nobody should keep
+	for _, t := range types {
+		if td := base.GetTermDefinition(t); td != nil && td.HasContext {
+			scoped = append(scoped, t)
+		}
+	}
+	if len(scoped) == 0 {
+		return base, nil
+	}
+	slices.Sort(scoped)
+	scoped = slices.Compact(scoped)
+	return a.keep(fmt.Sprintf("%q %q", urls, scoped), func() (*ld.Context, error) { return withTypes(base, scoped) })
+}
+
+// keep returns what is known under key, or what read finds.
+func (a *activeContexts) keep(key string, read func() (*ld.Context, error)) (*ld.Context, error) {
 	a.mu.Lock()
 	c, ok := a.known[key]
 	a.mu.Unlock()
 	if ok {
 		return c, nil
 	}
-	items := make([]any, len(urls))
-	for i, url := range urls {
-		items[i] = url
-	}
-	c, err := ld.NewContext(nil, ldOptions()).Parse(items)
+	c, err := read()
 	if err != nil {
 		return nil, errors.New("its contexts contradict each other")
 	}
@@ -102,6 +125,31 @@ func (a *activeContexts) get(urls []string) (*ld.Context, error) {
 		a.known = map[string]*ld.Context{}
 	}
 	a.known[key] = c
+	return c, nil
+}
+
+// withTypes applies the contexts of types, which hold for the one object that has them, and marks them as applied.
+func withTypes(base *ld.Context, types []string) (*ld.Context, error) {
+	c := base
+	for _, t := range types {
+		local, ok := base.GetTermDefinition(t).Context.(map[string]any)
+		if _, says := local["@propagate"]; !ok || says {
+			return nil, errors.New("a type whose context is not of the usual form")
+		}
+		local = maps.Clone(local)
+		local["@propagate"] = false
+		var err error
+		if c, err = c.Parse(local); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range types { // c is new, and its own map, once a context was applied
+		if td := c.TermDefinitions[t]; td != nil {
+			done := *td
+			done.Context, done.HasContext = nil, false
+			c.TermDefinitions[t] = &done
+		}
+	}
 	return c, nil
 }
 
