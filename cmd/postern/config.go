@@ -159,6 +159,7 @@ type SessionsConfig struct {
 	AAL2    LifeConfig `yaml:"aal2" doc:"After two factors."`
 	PHR     LifeConfig `yaml:"phr" doc:"After two factors that resist phishing."`
 	PHRH    LifeConfig `yaml:"phrh" doc:"After those in hardware that cannot be copied."`
+	Bearer  Duration   `yaml:"bearer" min:"2m" max:"90d" doc:"The longest life of a session whose device proved no key of its own: its cookie alone is enough to use it."`
 	Raised  Duration   `yaml:"raised" min:"1m" max:"1h" doc:"How long a step-up raises a session."`
 	Rotate  Duration   `yaml:"rotate" min:"1m" max:"24h" doc:"How old the secret in a cookie may grow before it is replaced."`
 	PerUser int        `yaml:"per_user" min:"1" max:"150" doc:"The most live sessions of a person; the oldest ends first."`
@@ -256,7 +257,7 @@ func Defaults() Config {
 		Risk:       policy.DefaultConfig(),
 		Sessions: SessionsConfig{
 			AAL1: life(8*time.Hour, day), AAL2: life(time.Hour, day), PHR: life(time.Hour, day), PHRH: life(15*time.Minute, 12*time.Hour),
-			Raised: Duration(10 * time.Minute), Rotate: Duration(15 * time.Minute), PerUser: 50,
+			Bearer: Duration(8 * time.Hour), Raised: Duration(10 * time.Minute), Rotate: Duration(15 * time.Minute), PerUser: 50,
 		},
 		Tokens: TokensConfig{
 			Code: Duration(time.Minute), Access: Duration(5 * time.Minute), ID: Duration(5 * time.Minute),

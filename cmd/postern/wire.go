@@ -343,7 +343,7 @@ func (h *house) theSessions(ctx context.Context) (*sessions.Manager, error) {
 		return nil, err
 	}
 	s := h.cfg.Sessions
-	p := sessions.Policy{Raise: s.Raised.D(), RotateEvery: s.Rotate.D(), PerUser: s.PerUser}
+	p := sessions.Policy{Bearer: s.Bearer.D(), Raise: s.Raised.D(), RotateEvery: s.Rotate.D(), PerUser: s.PerUser}
 	for rung, l := range map[ident.Assurance]LifeConfig{
 		ident.AAL1: s.AAL1, ident.AAL2: s.AAL2, ident.PhishingResistant: s.PHR, ident.HardwareBound: s.PHRH,
 	} {
