@@ -17,7 +17,8 @@ import (
 
 type options struct {
 	bin, engine, dsn, only string
-	n, c                   int
+	redis                  string
+	n, c, revoked          int
 	rounds                 int
 }
 
@@ -26,6 +27,8 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin/postern", "the server's binary")
 	flag.StringVar(&o.engine, "engine", "memory", "memory, sqlite (a file, durable) or postgres")
 	flag.StringVar(&o.dsn, "dsn", "", "of a PostgreSQL on loopback, for -engine postgres")
+	flag.StringVar(&o.redis, "redis", "", "URL of a Redis on loopback")
+	flag.IntVar(&o.revoked, "revoked", 0, "instead of all else: so many revocations at one node, and how soon a resource server that follows another refuses (-engine postgres)")
 	flag.StringVar(&o.only, "only", "", "operations to run, separated by commas; default all")
 	flag.IntVar(&o.n, "n", 10_000, "operations a row")
 	flag.IntVar(&o.c, "c", 32, "in flight at once")
@@ -54,6 +57,13 @@ func run(ctx context.Context, o options) error {
 	defer s.stop()
 	w := newWorld(s, o.c)
 	if err := w.signIn(ctx); err != nil {
+		return err
+	}
+	if o.revoked > 0 {
+		line, err := w.revoked(ctx, o, o.revoked)
+		if err == nil {
+			fmt.Println(line)
+		}
 		return err
 	}
 	fmt.Printf("engine %s, %d in flight, %d operations a row, median of %d rounds; ready in %s, resident %d MB when idle\n\n",

@@ -24,6 +24,9 @@ type server struct {
 	ready  time.Duration
 	idleMB int
 	dbPort string // of PostgreSQL, to find its processes
+	sets   []string
+	env    []string
+	others []*exec.Cmd // further nodes
 }
 
 const seed = `
@@ -75,6 +78,10 @@ func startServer(ctx context.Context, o options, dir string) (*server, error) {
 	env := append(os.Environ(), "POSTERN_SECRETS_MASTER="+base64.StdEncoding.EncodeToString(master))
 	sets := []string{"--set", "issuer=" + s.issuer, "--set", "database.driver=" + driver, "--set", "database.dsn=" + dsn,
 		"--set", "database.migrate=true", "--set", "listen.address=" + public, "--set", "management.address=" + private}
+	if o.redis != "" {
+		sets = append(sets, "--set", "redis.url="+o.redis)
+	}
+	s.sets, s.env = sets, env
 	file := filepath.Join(dir, "seed.yaml")
 	text := seed
 	for i := range o.c {
@@ -117,6 +124,7 @@ func startServer(ctx context.Context, o options, dir string) (*server, error) {
 }
 
 func (s *server) stop() {
+	s.stopOthers()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	_ = s.cmd.Wait()
 }

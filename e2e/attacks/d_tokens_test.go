@@ -138,6 +138,45 @@ func TestD10_Introspection(t *testing.T) {
 	refused(t, v.token("house", refresh(person.field("refresh_token"))), http.StatusBadRequest, "invalid_grant")
 }
 
+// TestD_RevocationLog: what ended is told to nobody but clients with a secret, and tells them nothing of others' tokens.
+func TestD_RevocationLog(t *testing.T) {
+	t.Parallel()
+	v := visit(t, plain())
+	v.signIn("cat")
+	tok := v.tokens("house", "openid orders:read")
+	accepted(t, v.as("house", "/revoke", url.Values{"token": {tok.field("refresh_token")}}))
+
+	at := tok.field("access_token")
+	for name, h := range map[string]http.Header{
+		"nobody": {}, "a person's token": {"Authorization": {"Bearer " + at}}, "a public client": basic("spa"),
+		"no secret":     {"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("orders:"))}},
+		"another's":     {"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("orders:house"))}},
+		"the session's": {"Cookie": {"access_token=" + at}},
+	} {
+		r := v.do(http.MethodGet, "/revocations?after=0", "", h)
+		if r.StatusCode != http.StatusUnauthorized || strings.Contains(r.body, "entries") {
+			t.Errorf("%s: %d %s", name, r.StatusCode, r.body)
+		}
+	}
+	for _, q := range []string{"after=-1", "after=1&after=2", "after=x", "wait=-1", "wait=1e3", "after=" + strings.Repeat("9", 40), "after=%00"} {
+		refused(t, v.do(http.MethodGet, "/revocations?"+q, "", basic("orders")), http.StatusBadRequest, "invalid_request")
+	}
+	begun := time.Now()
+	r := accepted(t, v.do(http.MethodGet, "/revocations?wait=25", "", basic("stock"))) // there is something: no waiting
+	if time.Since(begun) > 5*time.Second || !strings.Contains(r.body, `"kind":"grant"`) {
+		t.Errorf("after %v: %s", time.Since(begun), r.body)
+	}
+	said := claims(t, at)
+	for _, name := range []string{"sub", "sid", "gid", "jti", "client_id"} {
+		if s, _ := said[name].(string); s == "" || strings.Contains(r.body, s) {
+			t.Errorf("the log tells %s %q in the clear", name, s)
+		}
+	}
+	if r.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("Cache-Control %q", r.Header.Get("Cache-Control"))
+	}
+}
+
 func TestD13_JWKS(t *testing.T) {
 	s := secure() // not parallel: it rotates
 	v := visit(t, s)

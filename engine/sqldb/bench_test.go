@@ -136,6 +136,28 @@ func add(ctx context.Context, db *DB, n string) error {
 	return err
 }
 
+func revoke(ctx context.Context, db *DB, n string) error {
+	_, err := db.RevokeGrant(ctx, ident.GrantID(n), time.Now(), "bench")
+	return err
+}
+
+// BenchmarkRevokeGrantTwoNodes has two nodes write to the log at once: they take turns.
+func BenchmarkRevokeGrantTwoNodes(b *testing.B) {
+	o := engines[2].options(b)
+	one, two := open(b, o, time.Now), open(b, o, time.Now)
+	prefix := strconv.FormatInt(time.Now().UnixNano(), 36) + "-"
+	parallel(b, one, prefix, both)
+	b.ResetTimer()
+	var i atomic.Int64
+	parallel(b, one, prefix, func(ctx context.Context, db *DB, n string) error {
+		if i.Add(1)%2 == 0 {
+			db = two
+		}
+		return revoke(ctx, db, n)
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
+}
+
 func BenchmarkPut(b *testing.B)           { benchmark(b, nil, put) }
 func BenchmarkGet(b *testing.B)           { benchmark(b, put, get) }
 func BenchmarkTake(b *testing.B)          { benchmark(b, put, take) }
@@ -146,3 +168,4 @@ func BenchmarkInsertGrant(b *testing.B)   { benchmark(b, insertSession, insertGr
 func BenchmarkGrant(b *testing.B)         { benchmark(b, both, grant) }
 func BenchmarkRotateGrant(b *testing.B)   { benchmark(b, both, rotate) }
 func BenchmarkAppendAudit8(b *testing.B)  { benchmark(b, nil, appendAudit) }
+func BenchmarkRevokeGrant(b *testing.B)   { benchmark(b, both, revoke) }
