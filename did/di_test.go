@@ -171,6 +171,7 @@ func TestDataIntegrityMutations(t *testing.T) {
 			}
 		})
 	}
+	t.Log(n, "changes")
 	if n < 1000 {
 		t.Errorf("only %d changes", n)
 	}
