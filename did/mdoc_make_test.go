@@ -45,6 +45,7 @@ type mdocMaker struct {
 	response  func(cmap)
 	policy    func(*did.Policy)
 	mac       bool
+	nowhere   bool // the device signs for no session at all
 	alone     bool // the IssuerSigned only
 }
 
@@ -167,7 +168,10 @@ func (m mdocMaker) make(t testing.TB) ([]byte, did.Policy) {
 	p := did.Policy{Trust: did.Trust{Roots: []*x509.Certificate{must[*x509.Certificate](t)(x509.ParseCertificate(root))}}, Transcript: did.OpenID4VPTranscript("x509_san_dns:v.example", nonce, "https://v.example/r", did.Key{}), ReaderKey: reader}
 	// written out here once more, so that the helper is not its own witness
 	info := sha256.Sum256(encode(t, []any{"x509_san_dns:v.example", nonce, nil, "https://v.example/r"}))
-	session := []any{nil, nil, []any{"OpenID4VPHandover", info[:]}}
+	var session any = []any{nil, nil, []any{"OpenID4VPHandover", info[:]}}
+	if m.nowhere {
+		session, p.Transcript = nil, did.Transcript{}
+	}
 	spaces := m.spaces
 	if spaces == nil {
 		spaces = cmap{}

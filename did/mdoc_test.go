@@ -192,6 +192,7 @@ func TestMdocRefused(t *testing.T) {
 		{"no issuerAuth", "issuerAuth", mdocMaker{signed: func(o cmap) { delete(o, "issuerAuth") }}},
 
 		{"no transcript", "holder", mdocMaker{policy: func(p *did.Policy) { p.Transcript = did.Transcript{} }}},
+		{"no transcript, and a signature for none", "holder", mdocMaker{nowhere: true}},
 		{"another nonce", "holder", mdocMaker{policy: func(p *did.Policy) {
 			p.Transcript = did.OpenID4VPTranscript("x509_san_dns:v.example", "other", "https://v.example/r", did.Key{})
 		}}},
