@@ -33,7 +33,10 @@ func (m *match) levels(r *Ring, l *Login) {
 	}
 	if d.prefix != (hash{}) {
 		within := m.asn
-		if l.Net.State != Known && m.network != 0 && m.all&^m.blank != 0 { // where else its provider has networks is not known
+		switch blanks := m.all&^m.blank == 0; {
+		case m.network != 0 && blanks:
+			within = m.all
+		case m.network != 0 && l.Net.State != Known: // where else its provider has networks is not known
 			within = m.network
 		}
 		m.judge(r, lPrefix, r.having(within, hasPrefix), m.network)

@@ -67,7 +67,7 @@ func (m *match) look(r *Ring, h *Hasher, l *Login) {
 		e, bit := &r.entries[i], mask(1)<<i
 		m.all |= bit
 		m.weight[i] = math.Exp2(-float64(m.now-min(e.at, m.now)) / (halfLife * day))
-		if e.flags&pending == 0 || m.now > e.at && m.now-e.at >= maturity {
+		if e.ripe(m.now) {
 			m.ripe |= bit
 		}
 		if e.flags&(oldDevice|oldPrefix) != 0 && !oldRead {

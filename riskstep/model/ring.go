@@ -63,6 +63,11 @@ func (e *entry) proof() ident.KeyProof {
 	return ident.NoKey
 }
 
+// ripe says whether e counts in full.
+func (e *entry) ripe(now uint32) bool {
+	return e.flags&pending == 0 || now > e.at && now-e.at >= maturity
+}
+
 // Ring is a person's last logins, and how often they did something new. The zero Ring is that of somebody new.
 type Ring struct {
 	entries [maxEntries]entry // oldest first
@@ -142,7 +147,7 @@ func (r *Ring) learn(m *match, l *Login) {
 		r.drop(0)
 	}
 	if r.n == maxEntries {
-		r.drop(r.spare())
+		r.drop(r.spare(&e, now))
 	}
 	i := r.n
 	for i > 0 && r.entries[i-1].at > e.at {
@@ -164,24 +169,33 @@ func (r *Ring) sameDay(e *entry) int {
 	return -1
 }
 
-// spare is the index of the entry that a full ring misses least: the oldest whose device, network and agent later
-// entries have as well; otherwise the oldest.
-func (r *Ring) spare() int {
-	for i := range r.n - 1 {
+// spare is the index of the entry that a full ring misses least once e is added: the oldest whose device, with its
+// agent and key, and network newer ones vouch for as well; otherwise the oldest, where possible one that vouches for
+// nothing of e that e cannot vouch for itself.
+func (r *Ring) spare(e *entry, now uint32) int {
+	for i := range r.n {
 		old := &r.entries[i]
-		var device, network bool
+		device, network := old.vouched(e, now)
 		for j := i + 1; j < r.n; j++ {
-			o := &r.entries[j]
-			if o.flags&pending == 0 || old.flags&pending != 0 {
-				device = device || o.device == old.device && o.agent == old.agent
-				network = network || o.prefix == old.prefix
-			}
+			d, n := old.vouched(&r.entries[j], now)
+			device, network = device || d, network || n
 		}
 		if device && network {
 			return i
 		}
 	}
+	for i := range r.n {
+		if o := &r.entries[i]; e.ripe(now) || !o.ripe(now) || o.device != e.device && o.prefix != e.prefix && o.key != e.key {
+			return i
+		}
+	}
 	return 0
+}
+
+// vouched says for what of e another entry vouches.
+func (e *entry) vouched(by *entry, now uint32) (device, network bool) {
+	sound := by.ripe(now) || !e.ripe(now)
+	return sound && by.device == e.device && by.agent == e.agent && by.key == e.key, by.prefix == e.prefix
 }
 
 func (r *Ring) drop(i int) {

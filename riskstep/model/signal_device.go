@@ -29,12 +29,14 @@ func (a *assessment) device() finding {
 	return f
 }
 
-// unrecognised is what it says that no known cookie is shown: nothing, where the tenant's browsers never show one.
+// unrecognised is what it says that no known cookie is shown: nothing, where this person or the tenant's browsers never
+// show one.
 func (a *assessment) unrecognised() evidence {
 	with := a.tables.count(shareCell(shareDevice) + 1)
 	of := a.tables.count(shareCell(shareDevice))
-	never := 1 - (with+2*strongUnits)/(of+2*strongUnits)
-	return all(against(1, max(a.nu(lDevice), never)))
+	tenant := 1 - (with+2*strongUnits)/(of+2*strongUnits)
+	person := a.sum(a.ring.having(a.all, func(e *entry) bool { return e.device == hash{} })) / a.sum(a.all)
+	return all(against(1, min(max(a.nu(lDevice), tenant, person), 1)))
 }
 
 // distrusted says whether the person disowned a login of late: nothing that can be copied speaks for them then.
