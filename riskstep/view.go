@@ -103,9 +103,8 @@ func (e *Engine) net(v *view) model.Net {
 	w, err := e.o.Networks.Network(v.Env.IP.Unmap())
 	if err != nil {
 		n.State = model.Unknown
-		return n
 	}
-	n.ASN, n.Hosting, n.Anonymous, n.Tor, n.Mobile = w.ASN, w.Hosting, w.Anonymous, w.Tor, w.Mobile
+	n.ASN, n.Hosting, n.Anonymous, n.Tor, n.Mobile = w.ASN, w.Hosting, w.Anonymous, w.Tor, w.Mobile // lists speak even then
 	return n
 }
 

@@ -104,7 +104,7 @@ func (c auditShowCmd) show(t *terminal, e *audit.Entry, err error) error {
 	}
 	s := shownEntry{Stream: e.Stream, Seq: e.Seq, At: date(e.At), Intact: e.Intact(), Event: ev, Address: e.Address()}
 	var unproven error
-	if len(ev.Evidence) > 0 {
+	if len(ev.Evidence) > 0 && ev.Type != riskDecided {
 		unproven = s.prove()
 	}
 	if err := c.print(t.out, s.table()); err != nil {

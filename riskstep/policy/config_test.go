@@ -53,7 +53,7 @@ func TestFromCostsIsCheapest(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
-	for p, want := range map[float64]string{0: "low", 0.0999: "low", 0.1: "medium", 0.4999: "medium", 0.5: "high", 1: "high"} {
+	for p, want := range map[float64]string{0: "low", 0.1199: "low", 0.12: "medium", 0.4999: "medium", 0.5: "high", 1: "high"} {
 		if got := LevelOf(p); got != want {
 			t.Errorf("%v is %s, want %s", p, got, want)
 		}

@@ -9,15 +9,15 @@ type Thresholds struct {
 }
 
 // DefaultThresholds are those of a server that knows nothing of its people yet.
-// In the made-up world of docs/RISK-REPORT.md one legitimate sign-in in forty-three reaches the threshold, and all but five in a
-// hundred targeted attacks do. The model is calibrated for four attacks in a hundred sign-ins, far more than most servers see, so
+// In the made-up world of docs/RISK-REPORT.md one legitimate sign-in in fifty reaches the threshold, and more than nine in ten
+// targeted attacks do. The model is calibrated for four attacks in a hundred sign-ins, far more than most servers see, so
 // that most first sign-ins, of which nothing is known, stay below.
 func DefaultThresholds() Thresholds { return Thresholds{StepUp: MediumFrom, Deny: 1} }
 
-// Where levels begin. Medium begins where one such sign-in in ten is an attack, high where an attack is likelier than
+// Where levels begin. Medium begins just above what is said of a sign-in of which nothing is known, high where an attack is likelier than
 // not.
 const (
-	MediumFrom = 0.1
+	MediumFrom = 0.12
 	HighFrom   = 0.5
 )
 
