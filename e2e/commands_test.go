@@ -31,7 +31,7 @@ func init() {
 		"page": (*stage).cmdPage, "logout": (*stage).cmdLogout, "withdraw": (*stage).cmdWithdraw, "end-session": (*stage).cmdEndSession,
 		"language": (*stage).cmdLanguage, "from": (*stage).cmdFrom, "agent": (*stage).cmdAgent, "steal": (*stage).cmdSteal,
 		// the client and the resource server
-		"token": (*stage).cmdToken, "introspect": (*stage).cmdIntrospect, "revoke": (*stage).cmdRevoke, "userinfo": (*stage).cmdUserInfo,
+		"token": (*stage).cmdToken, "introspect": (*stage).cmdIntrospect, "revoke": (*stage).cmdRevoke, "log": (*stage).cmdLog, "userinfo": (*stage).cmdUserInfo,
 		"decode": (*stage).cmdDecode, "check": (*stage).cmdCheck, "assertion": (*stage).cmdAssertion, "get": (*stage).cmdGet,
 		"ciba": (*stage).cmdCIBA, "poll": (*stage).cmdPoll, "decide": (*stage).cmdDecide,
 		"compare": (*stage).cmdCompare, "register": (*stage).cmdRegister, "manage": (*stage).cmdManage,
