@@ -187,6 +187,14 @@ func TestProve(t *testing.T) {
 	if level, _ := b.Shown(p.Cookie, "laptop"); level != ident.NoKey {
 		t.Error("after its end")
 	}
+	b.clock.Advance(10 * time.Minute)
+	// Whoever has only the cookie renews neither its secret nor the time that it may idle.
+	if _, renewed, err := b.Check(ctx, cookie, laptop); !errors.Is(err, sessions.ErrKeyMissing) || renewed != "" {
+		t.Errorf("renewed without the key: %q, %v", renewed, err)
+	}
+	if cur, err := b.Alive(ctx, s.ID); err != nil || !cur.LastSeen.Equal(got.LastSeen) {
+		t.Errorf("kept alive without the key: %v, %v", cur.LastSeen, err)
+	}
 	// A proof renews it, now without anybody signing in, and before the next sign-in too.
 	for _, s := range []*sessions.Session{&got, nil} {
 		if p, err = b.Prove(ctx, k.app(t, b.challenge(t, "laptop")), s, laptop); err != nil || p.Key.User != "u-ann" {

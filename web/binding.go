@@ -134,7 +134,7 @@ func (s *Server) deviceKey(w http.ResponseWriter, r *http.Request) error {
 	case proven(sess, env), sess == nil && s.cookie(r, keepsCookie) != "1":
 		return s.away(w, to)
 	}
-	return s.answer(w, r, http.StatusOK, pages.DeviceKey{To: to, Skip: s.base.Path + keyPage + "?skip=1&to=" + url.QueryEscape(to)}, nil)
+	return s.answer(w, r, http.StatusOK, pages.DeviceKey{CSRF: s.csrf(r, "account"), To: to, Skip: s.base.Path + keyPage + "?skip=1&to=" + url.QueryEscape(to)}, nil)
 }
 
 // proven says that there is nothing left to prove.
@@ -160,7 +160,6 @@ func (s *Server) away(w http.ResponseWriter, to string) error {
 
 // keyAnswer is what the script is told.
 type keyAnswer struct {
-	Error     string `json:"error,omitempty"`
 	Challenge string `json:"challenge,omitempty"` // to be signed
 	Make      bool   `json:"make,omitempty"`      // a browser without a key may make one
 	Done      bool   `json:"done,omitempty"`      // the browser proves a better key by itself
@@ -181,55 +180,61 @@ func (s *Server) proveKey(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		return badForm(err)
 	}
+	if !s.genuineToken(r, "account", r.Header.Get("X-CSRF")) {
+		return errForged
+	}
 	ctx := r.Context()
 	sess, env := claimed(ctx), oauth.EnvOf(ctx)
 	if env.Key == ident.KeyInChip && proven(sess, env) {
 		return writeJSON(w, keyAnswer{Done: true})
 	}
-	err := sessions.ErrChallenge
-	var p sessions.Proved
-	if in.Proof != "" {
-		p, err = s.opt.Keys.Prove(ctx, sessions.Claim{Level: ident.KeyInApp, Token: in.Proof, Audience: s.opt.Issuer + keyProve}, sess, env)
+	if in.Proof == "" {
+		c, err := s.opt.Keys.Challenge(env.Device)
+		if err != nil {
+			return oauth.Unavailable(err)
+		}
+		return writeJSON(w, keyAnswer{Challenge: c, Make: sess != nil && sess.Snapshot.Key == "" && sess.Device == env.Device && s.fresh(sess)})
 	}
+	p, err := s.opt.Keys.Prove(ctx, sessions.Claim{Level: ident.KeyInApp, Token: in.Proof, Audience: s.opt.Issuer + keyProve}, sess, env)
 	if err != nil {
-		return s.keyRefused(w, sess, env, err)
+		return s.keyRefused(w, err)
 	}
 	s.setCookie(w, boundCookie, p.Cookie, sessions.BoundLife)
 	s.setCookie(w, keepsCookie, "1", keepsLife)
 	return writeJSON(w, keyAnswer{Left: int(sessions.BoundLife / time.Second)})
 }
 
-func (s *Server) keyRefused(w http.ResponseWriter, sess *sessions.Session, env ident.Env, err error) error {
-	var out keyAnswer
-	status := http.StatusUnauthorized
+// keyRefused answers the script: why a proof was not taken, in one word.
+func (s *Server) keyRefused(w http.ResponseWriter, err error) error {
+	word, status := "", http.StatusUnauthorized
 	switch {
 	case errors.Is(err, sessions.ErrChallenge):
-		out.Error, out.Make = "challenge", sess != nil && sess.Snapshot.Key == "" && sess.Device == env.Device && s.fresh(sess)
-		if out.Challenge, err = s.opt.Keys.Challenge(env.Device); err != nil {
-			return oauth.Unavailable(err)
-		}
+		word = "expired"
 	case errors.Is(err, sessions.ErrProof):
-		out.Error, status = "proof", http.StatusBadRequest
+		word, status = "proof", http.StatusBadRequest
 	case errors.Is(err, sessions.ErrUnknownKey):
-		out.Error, status = "unknown", http.StatusForbidden
+		word, status = "unknown", http.StatusForbidden
 	case errors.Is(err, sessions.ErrOtherKey):
-		out.Error, status = "other", http.StatusConflict
+		word, status = "other", http.StatusConflict
 	default:
 		return oauth.Unavailable(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(out)
+	return json.NewEncoder(w).Encode(map[string]string{"error": word})
 }
 
-// binds says whether the page that answers r carries the script that makes or renews the proof of its session's key.
-func (s *Server) binds(r *http.Request) bool {
+// binds returns the token for the script that makes or renews the proof of the session's key, where the page that answers
+// r carries it; otherwise "".
+func (s *Server) binds(r *http.Request) string {
 	sess := current(r.Context())
 	if s.opt.Keys == nil || sess == nil || s.cookie(r, keepsCookie) == "0" || oauth.EnvOf(r.Context()).Key == ident.KeyInChip {
-		return false
+		return ""
 	}
-	p := strings.TrimPrefix(r.URL.Path, s.base.Path)
-	return p == "/account" || strings.HasPrefix(p, "/account/") || p == inbox
+	if p := strings.TrimPrefix(r.URL.Path, s.base.Path); p != "/account" && !strings.HasPrefix(p, "/account/") && p != inbox {
+		return ""
+	}
+	return s.csrf(r, "account")
 }
 
 // keysOf are the keys of user by their thumbprint.

@@ -84,8 +84,8 @@ func (s *Server) routes() []route {
 		{"/webauthn/create", post, fetch, nobody, 64 * kb, pace, s.create},
 		{keyPage, get, page, nobody, 0, pace, s.deviceKey},
 		{keyProve, post, fetch, nobody, 16 * kb, pace, s.proveKey},
-		{dbscRegister, post, open, nobody, kb, pace, s.dbscStart},
-		{dbscRefresh, post, open, nobody, kb, pace, s.dbscRenew},
+		{dbscRegister, post, open, nobody, 1 * kb, pace, s.dbscStart},
+		{dbscRefresh, post, open, nobody, 1 * kb, pace, s.dbscRenew},
 		// what a person approves on another device
 		{inbox, get, page, nobody, 0, pace, s.approvals},
 		{"/approve/{handle}", both, page, nobody, 16 * kb, pace, s.approve},

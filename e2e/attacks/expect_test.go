@@ -61,7 +61,7 @@ func quiet(t testing.TB, what string, r reply) {
 }
 
 // ourScript are the paths that the scripts of our pages speak to.
-var ourScript = regexp.MustCompile(`^/(webauthn/.*|push/state|approve/[^/]*/(options|sign)|account/approvers/push)$`)
+var ourScript = regexp.MustCompile(`^/(webauthn/.*|push/state|device-key/prove|approve/[^/]*/(options|sign)|account/approvers/push)$`)
 
 // inAWord: the script of our pages gets one word, and where to go on.
 func inAWord(bad func(string, ...any), r reply) {

@@ -139,6 +139,13 @@ export default function binding(browser, server) {
       assert.ok(events.some((e) => e.succeeded), 'the browser proved nothing')
       assert.ok(await has(context, proof))
 
+      // So it does where another site leads here.
+      await context.clearCookies({ name: proof })
+      await page.goto(`data:text/html,<a href="${sessions}">here</a>`)
+      await page.click('a')
+      await page.waitForURL(sessions)
+      assert.match(await page.textContent('main'), /hardware/)
+
       // The same cookies in a browser that has the protocol, and not the key.
       const other = mkdtempSync(path.join(tmpdir(), 'postern-profile-'))
       const thief = await chromium.launchPersistentContext(other, {

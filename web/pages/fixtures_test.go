@@ -187,7 +187,7 @@ var states = []struct {
 	{"approvers-code", Approvers{Account: account, Code: "ABCD-EFGH-JKMN-PQRS", QR: modules(29), Life: 5 * time.Minute}},
 	{"approvers-confirm", Approvers{Account: Account{CSRF: "c5rf+/=", ConfirmURL: "/login?to=/account/approvers"}, Here: true, Key: "BP4z", Approvers: someApprovers}},
 	{"continue", Continue{To: to("https://harbor.example/cb?code=abc&state=x%22&iss=https%3A%2F%2Fid.example"), Client: harbor}},
-	{"devicekey", DeviceKey{To: "/consent?i=Zk3v&x=%22", Skip: "/device-key?skip=1&to=%2Fconsent%3Fi%3DZk3v"}},
+	{"devicekey", DeviceKey{CSRF: "c5rf+/=", To: "/consent?i=Zk3v&x=%22", Skip: "/device-key?skip=1&to=%2Fconsent%3Fi%3DZk3v"}},
 	{"continue-scheme", Continue{To: to("app.harbor:/cb?code=abc&state='\"<x>"), Client: harbor}},
 	{"formpost", FormPost{To: to("https://harbor.example/cb"), Client: harbor, Fields: []Field{{"code", "abc"}, {"state", `"><script>x</script>`}}}},
 	{"formpost-denied", FormPost{To: to("https://harbor.example/cb"), Denied: true, Fields: []Field{{"error", "access_denied"}}}},

@@ -20,7 +20,7 @@ type Frame struct {
 	Self      string       // path and query under which GET shows this page again; for the language links
 	Now       time.Time    // for "2 hours ago"; the zero value shows dates only
 	Dev       bool         // shows the banner of the development mode
-	Binds     bool         // the page keeps the proof of the browser's key alive
+	Binds     string       // token of the script that keeps the proof of the browser's key alive; "" leaves it out
 }
 
 // Theme is light, dark or whatever the system prefers.

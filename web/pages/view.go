@@ -186,6 +186,7 @@ type Continue struct {
 
 // DeviceKey proves the key of the browser by a script, and goes on by itself. Status 200.
 type DeviceKey struct {
+	CSRF string
 	To   string // path of ours, with its query: where the browser goes once the key is proved
 	Skip string // the same, where it cannot be
 }

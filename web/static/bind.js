@@ -3,7 +3,7 @@
 // @ts-check
 
 const me = /** @type {HTMLElement} */ (document.querySelector("script[data-bind]"));
-const { bind: base = "", to, skip = "" } = me.dataset;
+const { bind: base = "", csrf = "", to, skip = "" } = me.dataset;
 const url = `${location.origin}${base}/device-key/prove`;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
@@ -49,7 +49,7 @@ async function sign(pair, challenge) {
 
 /** @param {object} body */
 async function post(body) {
-  const res = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const res = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF": csrf }, body: JSON.stringify(body) });
   return res.json();
 }
 
