@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,7 @@ func TestMdocRefused(t *testing.T) {
 		{"a root that signs no certificates", "proof trust", cert(func(r, _ *x509.Certificate) { r.KeyUsage = x509.KeyUsageCRLSign })},
 		{"a root that expired", "proof trust", cert(func(r, _ *x509.Certificate) { r.NotAfter = now.AddDate(0, 0, -1) })},
 		{"a signer that expired", "proof trust", cert(func(_, l *x509.Certificate) { l.NotAfter = now.AddDate(0, 0, -1) })},
+		{"a signer that expired, and trust in anybody", "proof", mdocMaker{certs: func(_, l *x509.Certificate) { l.NotAfter = now.AddDate(0, 0, -1) }, policy: func(p *did.Policy) { p.Trust = did.Trust{Any: true} }}},
 		{"a signer yet to come", "proof trust", cert(func(_, l *x509.Certificate) { l.NotBefore = now.AddDate(0, 0, 1) })},
 		{"a signer not yet valid when it signed", "dates", cert(func(_, l *x509.Certificate) { l.NotBefore = now.AddDate(0, 0, -1) })},
 		{"a signer that is an authority", "proof trust", cert(func(r, l *x509.Certificate) { r.MaxPathLenZero, l.IsCA, l.BasicConstraintsValid = false, true, true })},
@@ -120,6 +122,10 @@ func TestMdocRefused(t *testing.T) {
 			l.ExtraExtensions = append(l.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}})
 		})},
 		{"no country", "proof trust", cert(func(_, l *x509.Certificate) { l.Subject.Country = nil })},
+		{"no country, and trust in anybody", "proof", mdocMaker{certs: func(_, l *x509.Certificate) { l.Subject.Country = nil }, policy: func(p *did.Policy) { p.Trust = did.Trust{Any: true} }}},
+		{"use not critical", "proof trust", cert(func(_, l *x509.Certificate) {
+			l.ExtraExtensions = append(l.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 15}, Value: []byte{3, 2, 7, 0x80}})
+		})},
 		{"another country than the root", "proof trust", cert(func(_, l *x509.Certificate) { l.Subject.Country = []string{"XX"} })},
 		{"another state than the root", "proof trust", cert(func(r, l *x509.Certificate) { r.Subject.Province, l.Subject.Province = []string{"A"}, []string{"B"} })},
 		{"another country than the document", "disclosures", cert(func(r, l *x509.Certificate) { r.Subject.Country, l.Subject.Country = []string{"XX"}, []string{"XX"} })},
@@ -186,6 +192,7 @@ func TestMdocRefused(t *testing.T) {
 		{"an item with more members", "disclosures", item(func(o cmap) { o["x"] = 1 })},
 		{"an item with fewer members", "disclosures", item(func(o cmap) { delete(o, "elementValue") })},
 		{"a short random value", "disclosures", item(func(o cmap) { o["random"] = make([]byte, 15) })},
+		{"a value that is no number", "disclosures", item(func(o cmap) { o["elementValue"] = math.NaN() })},
 		{"a value beyond JSON", "disclosures", item(func(o cmap) { o["elementValue"] = map[any]any{true: 1} })},
 		{"items of another namespace", "disclosures", mdocMaker{signed: func(o cmap) { o["nameSpaces"] = cmap{"other": o["nameSpaces"].(cmap)[pidType]} }}},
 		{"another member of IssuerSigned", "issuerAuth", mdocMaker{signed: func(o cmap) { o["x"] = 1 }}},
@@ -323,7 +330,7 @@ func TestMdocBombs(t *testing.T) {
 		"a huge map":         []byte("\xbb\x00\x00\x00\x00\xff\xff\xff\xffgversion"),
 		"a huge list":        []byte("\xa1gversion\x9b\x7f\xff\xff\xff\xff\xff\xff\xff"),
 		"a huge text":        []byte("\xa1gversion\x7b\x7f\xff\xff\xff\xff\xff\xff\xff"),
-		"indefinite":         []byte("\xbfgversionc1.0\xff"),
+		"indefinite":         slices.Concat([]byte{0xbf}, input[1:], []byte{0xff}),
 		"empty":              []byte("\xa1gversionc1.0"),
 		"too long":           append(slices.Clone(input), make([]byte, 1<<20)...),
 		"padded base64":      []byte(did.B64.EncodeToString(input) + "="),
