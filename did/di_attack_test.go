@@ -62,6 +62,8 @@ func TestDataIntegrityAttacks(t *testing.T) {
 		{"value empty", reproof(good, claims{"proofValue": ""}), "base58btc"},
 		{"contexts in the proof", reproof(good, claims{"@context": []any{contextV2}}), "contexts of its own"},
 		{"fewer contexts in the proof", altered(issued(nil, claims{"cryptosuite": "ecdsa-jcs-2019"}), claims{"@context": []any{contextV2, "https://www.w3.org/ns/did/v1"}}), "proof"},
+		{"other contexts in the proof, and signed", issued(claims{"@context": []any{contextV2, "https://www.w3.org/ns/did/v1"}}, claims{"cryptosuite": "ecdsa-jcs-2019", "@context": []any{contextV2}}), "other contexts"},
+		{"a date of another version", issued(claims{"@context": []any{contextV2, examplesV2}, "expirationDate": "2021-01-01T00:00:00Z"}, nil), "not what it says"},
 
 		{"context of a stranger", altered(good, claims{"@context": []any{contextV2, "https://evil.example/v1"}}), "unknown here"},
 		{"context inline", altered(good, claims{"@context": []any{contextV2, claims{"isAdmin": "urn:x"}}}), "inline"},
@@ -92,7 +94,7 @@ func TestDataIntegrityAttacks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := b.policy
-			p.Contexts = []string{"https://named.example/v1"}
+			p.Contexts = []string{"https://named.example/v1", examplesV2}
 			raw := strings.ReplaceAll(string(marshal(t, tt.doc)), `"`+nullValue+`"`, "null")
 			r := b.judge.Verify(t.Context(), []byte(raw), p)
 			err := r.Failed()

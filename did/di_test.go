@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,8 +49,12 @@ func secure(t testing.TB, s *didtest.Signer, doc, proof claims) claims {
 		}
 		return []byte(lines)
 	}
+	contexts := doc["@context"]
+	if own := p["@context"]; own != nil {
+		contexts = own
+	}
 	var data []byte
-	for _, b := range [][]byte{form(with(p, claims{"@context": doc["@context"]})), form(unsecured)} {
+	for _, b := range [][]byte{form(with(p, claims{"@context": contexts})), form(unsecured)} {
 		if curve == did.P384 {
 			sum := sha512.Sum384(b)
 			data = append(data, sum[:]...)
@@ -59,7 +64,7 @@ func secure(t testing.TB, s *didtest.Signer, doc, proof claims) claims {
 		}
 	}
 	if strings.Contains(text(p["cryptosuite"]), "jcs") {
-		p["@context"] = doc["@context"]
+		p["@context"] = contexts
 	}
 	p["proofValue"] = "z" + did.Base58Encode(s.Sign(data))
 	return with(doc, claims{"proof": p})
@@ -215,4 +220,22 @@ func TestPlainOptionsAreThoseOfJSONLD(t *testing.T) {
 			t.Errorf("%s is %s", bad, got)
 		}
 	}
+}
+
+// Contexts are shared by all who verify.
+func TestDataIntegrityConcurrently(t *testing.T) {
+	j := judge(time.Date(2026, 11, 24, 0, 1, 0, 0, time.UTC))
+	var wg sync.WaitGroup
+	for _, name := range []string{"ed25519-2018", "ed25519-2020", "eddsa-rdfc-2022", "ecdsa-rdfc-2019", "ecdsa-sd-2023", "presentation", "eddsa-rdfc-2022", "presentation"} {
+		raw := read(t, "di/"+name+".json")
+		wg.Go(func() {
+			for range 5 {
+				r := j.Verify(t.Context(), raw, did.Policy{Trust: did.Trust{Any: true}, Contexts: []string{examplesV2}, Audience: audience, Nonce: nonce})
+				if r.Failed() != nil {
+					t.Error(name, r.Failed())
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
