@@ -62,9 +62,7 @@ func (e *Engine) Learn(ctx context.Context, d Decision) error {
 		if err != nil {
 			return fmt.Errorf("riskstep: learn: %w", err)
 		}
-		e.learning.RLock()
-		e.tables.Load().Learn(&was, hasher, &t.login)
-		e.learning.RUnlock()
+		e.tables.Learn(&was, hasher, &t.login)
 		e.velocity.Observe(&t.login)
 		if was.Len() >= knownWell {
 			e.o.Policy.Budget().Observe(e.o.Now(), t.score)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/postern-id/postern/audit"
@@ -91,8 +90,7 @@ var ErrInput = errors.New("riskstep: the proof, the user and the moment do not f
 type Engine struct {
 	o        Options
 	velocity *model.Velocity
-	tables   atomic.Pointer[model.Tables]
-	learning sync.RWMutex // held for writing while tables change their place
+	tables   *model.Tables
 	syncing  sync.Mutex
 	unsent   unsent
 }
@@ -115,9 +113,7 @@ func New(o Options) (*Engine, error) {
 	if o.Model == nil {
 		o.Model = model.Default()
 	}
-	e := &Engine{o: o, velocity: model.NewVelocity()}
-	e.tables.Store(model.NewTables())
-	return e, nil
+	return &Engine{o: o, velocity: model.NewVelocity(), tables: model.NewTables()}, nil
 }
 
 // Policy is what the Engine decides under.

@@ -39,48 +39,40 @@ func (e *Engine) Sync(ctx context.Context) error {
 }
 
 func (e *Engine) shareTables(ctx context.Context) error {
-	mine := e.tables.Load()
 	if len(e.unsent.tables) < maxUnsent {
-		if d := mine.Delta(); len(d) > 0 {
+		if d := e.tables.Delta(); len(d) > 0 {
 			e.unsent.tables = append(e.unsent.tables, d)
 		}
 	}
-	var all *model.Tables
-	err := e.share(ctx, tableModel, len(e.unsent.tables) > 0, func(blob []byte) (_ []byte, err error) {
-		all = model.NewTables()
+	var all []byte
+	err := e.share(ctx, tableModel, len(e.unsent.tables) > 0, func(blob []byte) ([]byte, error) {
+		t, err := model.NewTables(), error(nil)
 		if len(blob) > 0 {
-			if all, err = model.ParseTables(blob); err != nil {
+			if t, err = model.ParseTables(blob); err != nil {
 				return nil, err
 			}
 		}
 		for _, d := range e.unsent.tables {
-			if err := all.Merge(d); err != nil {
+			if err := t.Merge(d); err != nil {
 				return nil, err
 			}
 		}
-		return all.Append(nil), nil
+		all = t.Append(nil)
+		return all, nil
 	})
 	if err != nil {
 		return err
 	}
-	// What was learnt meanwhile moves to the new tables, and is shared the next time.
-	e.learning.Lock()
-	defer e.learning.Unlock()
 	e.unsent.tables = nil
-	if late := mine.Delta(); len(late) > 0 {
-		e.unsent.tables = [][]byte{late}
-		if err := all.Merge(late); err != nil {
-			return err
-		}
-	}
-	e.tables.Store(all)
-	return nil
+	return e.tables.Adopt(all)
 }
 
 func (e *Engine) shareBudget(ctx context.Context) (err error) {
 	b := e.o.Policy.Budget()
-	if e.unsent.budget, err = policy.MergeBudgets(e.unsent.budget, b.Delta()); err != nil {
-		return err
+	if news := b.Delta(); len(news) > 0 {
+		if e.unsent.budget, err = policy.MergeBudgets(e.unsent.budget, news); err != nil {
+			return err
+		}
 	}
 	var all []byte
 	err = e.share(ctx, tableBudget, len(e.unsent.budget) > 0, func(blob []byte) (_ []byte, err error) {

@@ -120,7 +120,7 @@ func (e *Engine) recall(ctx context.Context, v *view) error {
 		v.login.Net.State = model.Unknown
 	}
 	v.login.Doubt = v.doubt()
-	v.result = e.o.Model.Score(&v.ring, e.tables.Load(), v.hasher, &v.login, e.velocity.Pressure(&v.login))
+	v.result = e.o.Model.Score(&v.ring, e.tables, v.hasher, &v.login, e.velocity.Pressure(&v.login))
 	return nil
 }
 

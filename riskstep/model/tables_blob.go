@@ -28,11 +28,14 @@ func (t *Tables) Append(b []byte) []byte {
 	return appendCells(b, func(i int) uint32 { return t.counts[i].Load() })
 }
 
-// Delta returns what this node learnt since the last Delta, and forgets that it is to be told: whoever takes it sees
-// that it arrives.
+// Delta returns what this node learnt since the last Delta, nil where that is nothing, and forgets that it is to be told:
+// whoever takes it sees that it arrives.
 func (t *Tables) Delta() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.own == ([len(t.own)]uint32{}) {
+		return nil
+	}
 	b := appendCells(nil, func(i int) uint32 { return t.own[i] })
 	clear(t.own[:])
 	return b
@@ -41,6 +44,9 @@ func (t *Tables) Delta() []byte {
 // Merge adds what Delta or Append of other tables wrote. In whichever order they are merged, the sum is the same. A
 // blob that cannot be read changes nothing.
 func (t *Tables) Merge(blob []byte) error {
+	if blob == nil { // nothing was learnt
+		return nil
+	}
 	return t.read(blob, func(i int, n uint32) uint32 { return min(t.counts[i].Load()+n, cellMax) })
 }
 
