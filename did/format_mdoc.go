@@ -147,9 +147,6 @@ func (e *exam) issuerSigned(ctx context.Context, raw []byte, docType string) (c 
 	if err == nil {
 		auth, err = parseCOSE(o["issuerAuth"], 18)
 	}
-	if err == nil && auth.payload == nil {
-		err = errors.New("what the issuer signed is not within")
-	}
 	m = &mso{}
 	if err == nil {
 		*m, err = parseMSO(auth.payload)

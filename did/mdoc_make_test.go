@@ -1,6 +1,7 @@
 package did_test
 
 import (
+	"cmp"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -31,7 +32,8 @@ const pidType = "eu.europa.ec.eudi.pid.1"
 // mdocMaker makes a presentation, and lets a test change each thing before it goes into the next.
 type mdocMaker struct {
 	certs     func(root, leaf *x509.Certificate)
-	selfRoot  bool // the signer's own certificate is the policy's root
+	space     string // the namespace; "": that of the type
+	selfRoot  bool   // the signer's own certificate is the policy's root
 	items     func([]cmap) []cmap
 	mso       func(cmap)
 	head      func(protected, open chead)
@@ -127,6 +129,7 @@ func (m mdocMaker) issuerSigned(t testing.TB, device *ecdsa.PrivateKey) (signed 
 	if m.selfRoot {
 		root = leaf
 	}
+	space := cmp.Or(m.space, pidType)
 	var items []cmap
 	for i, name := range []string{"family_name", "age_over_18", "issuing_country"} {
 		items = append(items, cmap{"digestID": i, "random": slices.Repeat([]byte{byte(i)}, 16), "elementIdentifier": name, "elementValue": []any{"Doe", true, "UT"}[i]})
@@ -140,7 +143,7 @@ func (m mdocMaker) issuerSigned(t testing.TB, device *ecdsa.PrivateKey) (signed 
 		sum := sha256.Sum256(b)
 		raw, digests[uint64(i)] = append(raw, b), sum[:]
 	}
-	mso := cmap{"version": "1.0", "digestAlgorithm": "SHA-256", "valueDigests": cmap{pidType: digests}, "docType": pidType,
+	mso := cmap{"version": "1.0", "digestAlgorithm": "SHA-256", "valueDigests": cmap{space: digests}, "docType": pidType,
 		"deviceKeyInfo": cmap{"deviceKey": coseEC2(device)}, "validityInfo": cmap{"signed": tdate(now.AddDate(0, -1, 0)), "validFrom": tdate(now.AddDate(0, -1, 0)), "validUntil": tdate(now.AddDate(0, 1, 0))}}
 	call(m.mso, mso)
 	protected, open := chead{1: -7}, chead{33: leaf}
@@ -154,7 +157,7 @@ func (m mdocMaker) issuerSigned(t testing.TB, device *ecdsa.PrivateKey) (signed 
 	if m.disclosed != nil {
 		raw = m.disclosed(raw)
 	}
-	signed = cmap{"nameSpaces": cmap{pidType: raw}, "issuerAuth": sign1}
+	signed = cmap{"nameSpaces": cmap{space: raw}, "issuerAuth": sign1}
 	call(m.signed, signed)
 	return signed, root
 }

@@ -46,6 +46,7 @@ func TestMdocHolds(t *testing.T) {
 		{"some disclosed", mdocMaker{disclosed: func(l []cbor.RawMessage) []cbor.RawMessage { return l[1:2] }}, did.KindPresentation, 1},
 		{"COSE tag", mdocMaker{signed: func(o cmap) { o["issuerAuth"] = cbor.Tag{Number: 18, Content: o["issuerAuth"]} }}, did.KindPresentation, 1},
 		{"members that are the issuer's own", mdocMaker{mso: func(o cmap) { o["org.example"] = "x" }}, did.KindPresentation, 1},
+		{"an end in white space", mdocMaker{alone: true, items: func(l []cmap) []cmap { l[2]["elementIdentifier"] = "country "; return l }}, did.KindCredential, 1},
 		{"a device that may say more", mdocMaker{spaces: cmap{"ns": cmap{"a": 1}, "other": cmap{"b": 2}}, mso: func(o cmap) {
 			o["deviceKeyInfo"].(cmap)["keyAuthorizations"] = cmap{"nameSpaces": []string{"ns"}, "dataElements": cmap{"other": []string{"b"}}}
 		}}, did.KindPresentation, 1},
@@ -128,6 +129,8 @@ func TestMdocRefused(t *testing.T) {
 		})},
 		{"another country than the root", "proof trust", cert(func(_, l *x509.Certificate) { l.Subject.Country = []string{"XX"} })},
 		{"another state than the root", "proof trust", cert(func(r, l *x509.Certificate) { r.Subject.Province, l.Subject.Province = []string{"A"}, []string{"B"} })},
+		{"another state than the document", "disclosures", mdocMaker{space: "org.iso.18013.5.1", certs: func(_, l *x509.Certificate) { l.Subject.Province = []string{"UT-A"} },
+			items: func(l []cmap) []cmap { l[0]["elementIdentifier"], l[0]["elementValue"] = "issuing_jurisdiction", "UT-B"; return l }}},
 		{"another country than the document", "disclosures", cert(func(r, l *x509.Certificate) { r.Subject.Country, l.Subject.Country = []string{"XX"}, []string{"XX"} })},
 
 		{"no certificate", "proof trust", mdocMaker{head: func(_, o chead) { delete(o, 33) }}},
