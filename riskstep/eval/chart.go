@@ -108,7 +108,7 @@ func (c *chart) panel(x, y, w, h float64, title string, ax, ay axis, curves []cu
 	for _, s := range stars {
 		px, py := ax.place(s.x, x, x+w), ay.place(s.y, y+h, y)
 		fmt.Fprintf(&c.b, `<path class="x" d="M%.1f %.1fl1.8 4.2 4.5.4-3.4 3 1 4.4-3.9-2.3-3.9 2.3 1-4.4-3.4-3 4.5-.4z"/>`, px, py-6)
-		c.text(px-9, py+4, "m", "end", s.name)
+		c.text(px, py+18, "m", "middle", s.name)
 	}
 }
 
