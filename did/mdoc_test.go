@@ -130,7 +130,10 @@ func TestMdocRefused(t *testing.T) {
 		{"another country than the root", "proof trust", cert(func(_, l *x509.Certificate) { l.Subject.Country = []string{"XX"} })},
 		{"another state than the root", "proof trust", cert(func(r, l *x509.Certificate) { r.Subject.Province, l.Subject.Province = []string{"A"}, []string{"B"} })},
 		{"another state than the document", "disclosures", mdocMaker{space: "org.iso.18013.5.1", certs: func(_, l *x509.Certificate) { l.Subject.Province = []string{"UT-A"} },
-			items: func(l []cmap) []cmap { l[0]["elementIdentifier"], l[0]["elementValue"] = "issuing_jurisdiction", "UT-B"; return l }}},
+			items: func(l []cmap) []cmap {
+				l[0]["elementIdentifier"], l[0]["elementValue"] = "issuing_jurisdiction", "UT-B"
+				return l
+			}}},
 		{"another country than the document", "disclosures", cert(func(r, l *x509.Certificate) { r.Subject.Country, l.Subject.Country = []string{"XX"}, []string{"XX"} })},
 
 		{"no certificate", "proof trust", mdocMaker{head: func(_, o chead) { delete(o, 33) }}},
