@@ -106,6 +106,7 @@ func TestMdocRefused(t *testing.T) {
 		{"a root that expired", "proof trust", cert(func(r, _ *x509.Certificate) { r.NotAfter = now.AddDate(0, 0, -1) })},
 		{"a signer that expired", "proof trust", cert(func(_, l *x509.Certificate) { l.NotAfter = now.AddDate(0, 0, -1) })},
 		{"a signer that expired, and trust in anybody", "proof", mdocMaker{certs: func(_, l *x509.Certificate) { l.NotAfter = now.AddDate(0, 0, -1) }, policy: func(p *did.Policy) { p.Trust = did.Trust{Any: true} }}},
+		{"a signer yet to come, and trust in anybody", "proof", mdocMaker{certs: func(_, l *x509.Certificate) { l.NotBefore = now.AddDate(0, 0, 1) }, policy: func(p *did.Policy) { p.Trust = did.Trust{Any: true} }}},
 		{"a signer yet to come", "proof trust", cert(func(_, l *x509.Certificate) { l.NotBefore = now.AddDate(0, 0, 1) })},
 		{"a signer not yet valid when it signed", "dates", cert(func(_, l *x509.Certificate) { l.NotBefore = now.AddDate(0, 0, -1) })},
 		{"a signer that is an authority", "proof trust", cert(func(r, l *x509.Certificate) { r.MaxPathLenZero, l.IsCA, l.BasicConstraintsValid = false, true, true })},
