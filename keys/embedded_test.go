@@ -124,4 +124,3 @@ func BenchmarkVerifyEmbedded(b *testing.B) {
 		})
 	}
 }
-
