@@ -46,7 +46,7 @@ export default function device(browser, server) {
       await page.waitForURL('**/login?**')
       await check('device-login')
       await signIn(page, people.ann)
-      await page.waitForURL((u) => u.pathname !== '/login')
+      await page.waitForURL((u) => !['/login', '/device-key'].includes(u.pathname))
       if (page.url().includes('/consent?')) { // once: the other language has it remembered
         await check('device-consent')
         await allow(page)
