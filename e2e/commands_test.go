@@ -29,7 +29,7 @@ func init() {
 		"sign-in": (*stage).cmdSignIn, "enter-code": (*stage).cmdCode, "consent": (*stage).cmdConsent, "press": (*stage).cmdPress,
 		"device": (*stage).cmdDevice, "enter-device": (*stage).cmdEnterDevice,
 		"page": (*stage).cmdPage, "logout": (*stage).cmdLogout, "withdraw": (*stage).cmdWithdraw, "end-session": (*stage).cmdEndSession,
-		"language": (*stage).cmdLanguage, "from": (*stage).cmdFrom, "agent": (*stage).cmdAgent, "steal": (*stage).cmdSteal,
+		"language": (*stage).cmdLanguage, "from": (*stage).cmdFrom, "agent": (*stage).cmdAgent, "steal": (*stage).cmdSteal, "follow": (*stage).cmdFollow,
 		// the client and the resource server
 		"token": (*stage).cmdToken, "introspect": (*stage).cmdIntrospect, "revoke": (*stage).cmdRevoke, "log": (*stage).cmdLog, "userinfo": (*stage).cmdUserInfo,
 		"decode": (*stage).cmdDecode, "check": (*stage).cmdCheck, "assertion": (*stage).cmdAssertion, "get": (*stage).cmdGet,
@@ -120,6 +120,18 @@ func (st *stage) cmdSteal(args []string, _ bool) (*outcome, error) {
 		return nil, errors.New("there is no such cookie to steal")
 	}
 	return ok(), nil
+}
+
+// cmdFollow follows the first link of the page whose address holds a text.
+func (st *stage) cmdFollow(args []string, _ bool) (*outcome, error) {
+	if st.b.Page != nil {
+		for _, to := range st.b.Page.Links {
+			if strings.Contains(to, args[0]) {
+				return st.shown(st.b.Go(to))
+			}
+		}
+	}
+	return nil, fmt.Errorf("the page has no link with %q in it", args[0])
 }
 
 func (st *stage) cmdLanguage(args []string, _ bool) (*outcome, error) {
