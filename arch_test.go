@@ -38,6 +38,8 @@ var importers = map[string][]string{
 	"github.com/go-webauthn/webauthn": {"authn"},
 	"github.com/hyperledger/aries-":   {"did"},
 	"github.com/fxamacker/cbor/":      {"did"},
+	"github.com/piprate/json-gold/":   {"did"},
+	"cel.dev/":                        {"riskstep"},
 	"github.com/oschwald/":            {"riskstep/geo"},
 	"github.com/redis/":               {"engine/redisdb"},
 	"github.com/jackc/pgx/":           {"engine/sqldb"},
