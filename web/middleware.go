@@ -232,7 +232,8 @@ func (s *Server) proxy(ip netip.Addr) bool {
 // log writes the one line of a request. It names the route, never the path, the person, the address or a parameter.
 func (s *Server) log(ctx context.Context, route, method string, status int, took time.Duration, id string, err error) {
 	level := slog.LevelInfo
-	if status >= 500 || err != nil && oauth.AsError(outward(err)).Status >= 500 {
+	gone := ctx.Err() != nil && errors.Is(err, context.Canceled) // who asked did not wait for the answer: nothing is wrong here
+	if !gone && (status >= 500 || err != nil && oauth.AsError(outward(err)).Status >= 500) {
 		level = slog.LevelError
 	}
 	if !s.opt.Log.Enabled(ctx, level) {
