@@ -225,6 +225,16 @@ func (h *house) theJournal(ctx context.Context) (_ *audit.Writer, err error) {
 	return h.journal, err
 }
 
+// ground is what nearly every part stands on: what seals, and the trail.
+func (h *house) ground(ctx context.Context) (*keys.Sealer, *audit.Writer, error) {
+	sealer, err := h.theSealer(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	journal, err := h.theJournal(ctx)
+	return sealer, journal, err
+}
+
 // record writes what an operator does, before it is done.
 func (h *house) record(ctx context.Context, e audit.Event) error {
 	j, err := h.theJournal(ctx)
@@ -239,11 +249,7 @@ func (h *house) thePeople(ctx context.Context) (*authn.Service, error) {
 	if h.people != nil {
 		return h.people, nil
 	}
-	sealer, err := h.theSealer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	journal, err := h.theJournal(ctx)
+	sealer, journal, err := h.ground(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -300,11 +306,7 @@ func (h *house) theNotices(ctx context.Context) (*notify.Service, error) {
 	if h.notices != nil {
 		return h.notices, nil
 	}
-	sealer, err := h.theSealer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	journal, err := h.theJournal(ctx)
+	sealer, journal, err := h.ground(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -334,11 +336,7 @@ func (h *house) theSessions(ctx context.Context) (*sessions.Manager, error) {
 	if h.session != nil {
 		return h.session, nil
 	}
-	sealer, err := h.theSealer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	journal, err := h.theJournal(ctx)
+	sealer, journal, err := h.ground(ctx)
 	if err != nil {
 		return nil, err
 	}

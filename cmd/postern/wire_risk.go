@@ -18,11 +18,7 @@ func (h *house) theRisk(ctx context.Context) (*riskstep.Engine, error) {
 	if h.risk != nil {
 		return h.risk, nil
 	}
-	sealer, err := h.theSealer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	journal, err := h.theJournal(ctx)
+	sealer, journal, err := h.ground(ctx)
 	if err != nil {
 		return nil, err
 	}
