@@ -167,7 +167,7 @@ func (e *Engine) judge(v *view, out policy.Outcome) Decision {
 		switch {
 		case best >= out.Required:
 			d.required = max(must, out.Required)
-		case !builtIn(out.Rule):
+		case !slices.Contains(shipped, out.Rule):
 			d.action, d.required, d.reasons = Deny, out.Required, []Reason{ReasonUnmet}
 			return d
 		case best >= ident.AAL2:
@@ -244,10 +244,13 @@ func (v *view) reasons() (out []Reason) {
 	return out
 }
 
-// builtIn says whether a rule is one of ours. Those ask for what the person has; an operator's own rule means what it says.
-func builtIn(rule string) bool {
-	return slices.ContainsFunc(policy.DefaultRules(), func(r policy.Rule) bool { return r.Name == rule })
-}
+// shipped are the names of our own rules. Those ask for what the person has; an operator's own rule means what it says.
+var shipped = func() (names []string) {
+	for _, r := range policy.DefaultRules() {
+		names = append(names, r.Name)
+	}
+	return names
+}()
 
 // event is the decision for the trail; the record in it explains the decision and lets rules be tried on it.
 func (e *Engine) event(v *view, d *Decision, facts policy.Facts, out policy.Outcome) audit.Event {
